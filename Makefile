@@ -1,0 +1,48 @@
+# Every target makes what it needs: a .venv from the pinned versions in .ci/, then runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+
+.PHONY: help demo test check format bench soak clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+demo: $(VENV)/.run ## watch a client survive a hostile gateway, with a verdict
+	$(BIN)/lastseen demo
+
+test: $(VENV)/.dev ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## rewrite the code in our format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## messages per second, as ratios to named peers in the same run
+	$(BIN)/python tests/benchmarks/core.py
+
+soak: $(VENV)/.dev ## long random sweeps that the test run keeps short
+	LASTSEEN_SOAK=1 $(BIN)/python -m pytest tests -m soak -q
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: .ci/lock-run.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) -r .ci/lock-run.txt
+	$(PIP) --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: .ci/lock-dev.txt $(VENV)/.run
+	$(PIP) -r .ci/lock-dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Tests for other people's clients of resumable feeds."""

@@ -1,0 +1,1 @@
+"""Resumable realtime feeds as a pure state machine."""

@@ -1,0 +1,1 @@
+"""One package per wire dialect; each maps frames to the shared mechanisms."""

@@ -1,0 +1,1 @@
+"""Thin trio adapters around the lastseen core: sockets, clocks, stores."""

@@ -1,0 +1,1 @@
+"""A local gateway that speaks the feeds' dialects and misbehaves on purpose."""
