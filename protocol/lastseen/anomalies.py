@@ -1,0 +1,37 @@
+"""Counting what is odd, and telling it without flooding anybody."""
+
+from typing import final
+
+import attrs
+
+from lastseen.delivery import Delivery
+from lastseen.events import Anomaly, AnomalyCode
+
+__all__ = ["Anomalies"]
+
+_Kind = tuple[AnomalyCode, str | None]
+
+_KINDS_MAX = 4096
+_DETAIL_CHARACTERS_MAX = 200
+
+
+@final
+@attrs.define(eq=False)
+class Anomalies:
+    """Every anomaly is counted; the 1st, 2nd, 4th, 8th … of a kind is also told."""
+
+    delivery: Delivery
+    counts: dict[_Kind, int] = attrs.field(init=False, factory=dict[_Kind, int])
+
+    def note(self, code: AnomalyCode, channel: str | None, detail: str) -> None:
+        """Counts one anomaly; `detail` is our words, or the peer's made printable (HZ-K12)."""
+        if len(self.counts) >= _KINDS_MAX and (code, channel) not in self.counts:
+            channel = None
+        count = self.counts[code, channel] = self.counts.get((code, channel), 0) + 1
+        if count & (count - 1) == 0:
+            shown = "".join(c if c.isprintable() else "�" for c in detail[:_DETAIL_CHARACTERS_MAX])
+            self.delivery.put(Anomaly(code=code, channel=channel, detail=shown, count=count))
+
+    def total(self, code: AnomalyCode) -> int:
+        """How often this happened, over all channels."""
+        return sum(count for (kind, _), count in self.counts.items() if kind is code)

@@ -1,0 +1,330 @@
+"""The sockets of a session: who owns it, who replaces the owner, and when to try again.
+
+The owner is the connection whose entries count. A replacement becomes the owner at its own login
+(R10); until then the old one goes on, also when it was told to go (design §2, HZ-D4, HZ-D6).
+"""
+
+from collections.abc import Callable
+from typing import final
+
+import attrs
+
+from lastseen.backoff import Backoff, ConnectGate, Rng
+from lastseen.budget import Budget
+from lastseen.delivery import Delivery
+from lastseen.dialect import End
+from lastseen.effects import Close, Connect, Effect, Ping
+from lastseen.events import Disconnected, Failure, Stopped
+from lastseen.liveness import Liveness, Pulse
+from lastseen.mechanisms import Mechanisms
+from lastseen.options import SessionOptions
+from lastseen.position import Position
+from lastseen.states import CONNECTION_TRANSITIONS, ConnectionInput, ConnectionState
+
+__all__ = ["Connection", "Connections"]
+
+_REFUSALS_MAX = 2
+"""A rejection is believed when it is repeated (HZ-H6)."""
+
+_NORMAL = 1000
+_GOING_AWAY = 1001
+_POLICY = 1008
+
+_FED = (ConnectionState.LIVE, ConnectionState.DRAINING)
+
+
+@final
+@attrs.define(eq=False)
+class Connection:
+    """One socket and its login; its state changes only by `apply`."""
+
+    number: int
+    liveness: Liveness
+    deadline: float
+    """Until when the present step (connect, login, close) may take."""
+    state: ConnectionState = ConnectionState.CONNECTING
+    noticed: bool = False
+    """It was told to reconnect, so whatever ends it is planned (OP-A16)."""
+    login_position: Position = attrs.field(factory=Position)
+    resumed: bool = False
+    """Every channel whose cursor was sent has had its verdict."""
+    promoted: bool = False
+    login_sent: bool = False
+    entries: int = 0
+    login_waits: bool = False
+    """Opened, but the message budget does not allow a login yet."""
+    cause: tuple[Failure, str] | None = None
+    """Why we ended it ourselves."""
+
+    def apply(self, what: ConnectionInput) -> bool:
+        """Takes a step of the table; False when there is none."""
+        after = CONNECTION_TRANSITIONS.get((self.state, what))
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    @property
+    def fed(self) -> bool:
+        """Whether it is logged in and its frames may count."""
+        return self.state in _FED
+
+
+@final
+@attrs.define(eq=False)
+class Connections:
+    """Every socket of a session. One owner of the decision to connect (HZ-D11, INV-S15)."""
+
+    options: SessionOptions
+    mechanisms: Mechanisms
+    rng: Rng
+    delivery: Delivery
+    effects: list[Effect]
+    classify: Callable[[End, bool], Failure]
+    on_lost: Callable[[Connection], None]
+    """The owner is gone and nobody has taken its place."""
+    on_login_ended: Callable[[Connection], None]
+    """A connection that was connecting, logging in or fed has ended."""
+    owner: Connection | None = attrs.field(init=False, default=None)
+    candidate: Connection | None = attrs.field(init=False, default=None)
+    """The one that is connecting or logging in."""
+    stopped: str | None = attrs.field(init=False, default=None)
+    open: dict[int, Connection] = attrs.field(init=False, factory=dict[int, Connection])
+    budget: Budget = attrs.field(init=False)
+    gate: ConnectGate = attrs.field(init=False)
+    _number: int = attrs.field(init=False, default=0)
+    _refusals: int = attrs.field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        options = self.options
+        self.budget = self.mechanisms.budget(options.messages_per_s, 1.0)
+        self.gate = self.mechanisms.gate(
+            backoff=Backoff(base_s=options.backoff_base_s, cap_s=options.backoff_cap_s),
+            rng=self.rng,
+            stable_after_s=options.stable_after_s,
+            planned_jitter_s=options.handover_jitter_s,
+        )
+
+    def begin(self, *, now: float) -> None:
+        """The first attempt waits for nothing."""
+        self.gate.request_first(now=now)
+
+    def connect_if_due(self, *, now: float) -> None:
+        """Opens a socket when the gate allows one and a slot is free."""
+        if self.stopped is not None or self.candidate is not None:
+            return
+        if len(self.open) >= self.options.connection_limit:
+            owner = self.owner
+            due = self.gate.due_at is not None and self.gate.due_at <= now
+            if due and owner is not None and owner.state is ConnectionState.DRAINING:
+                # No slot for make-before-break: break first (HZ-D6).
+                self.close(owner, _NORMAL, "making room", (Failure.PLANNED, "moving"), now=now)
+            return
+        if not self.gate.take(now=now):
+            return
+        self._number += 1
+        timeout = self.options.connect_timeout_s
+        connection = Connection(
+            number=self._number,
+            liveness=self.mechanisms.liveness(
+                interval_s=self.options.ping_interval_s,
+                timeout_s=self.options.ping_timeout_s,
+                heard_at=now,
+            ),
+            # The driver's own deadline comes first; this one catches a driver that forgets.
+            deadline=now + timeout + self.options.close_timeout_s,
+        )
+        self.open[connection.number] = connection
+        self.candidate = connection
+        self.effects.append(Connect(connection=connection.number, timeout_s=timeout))
+
+    def opened(self, number: int, *, now: float) -> Connection | None:
+        """The upgrade succeeded; returns the connection when it should log in."""
+        connection = self.open.get(number)
+        if connection is None or not connection.apply(ConnectionInput.OPENED):
+            return None
+        connection.liveness.heard(now=now)
+        if connection.state is not ConnectionState.LOGGING_IN:
+            return None
+        connection.deadline = now + self.options.login_timeout_s
+        return connection
+
+    def promote(self, connection: Connection, *, now: float) -> Connection | None:
+        """Its login was accepted: it becomes the owner; returns the one before, now closing."""
+        connection.apply(ConnectionInput.LOGIN_OK)
+        connection.promoted = True
+        before, self.owner = self.owner, connection
+        self.candidate = None
+        self._refusals = 0
+        self.gate.logged_in(now=now)
+        if before is not None:
+            self.close(before, _NORMAL, "replaced", (Failure.PLANNED, "replaced"), now=now)
+        return before
+
+    def notice(self, connection: Connection, *, now: float) -> None:
+        """The peer asks us to reconnect: act now, not at the close (HZ-D1, HZ-D8)."""
+        first = not connection.noticed
+        connection.noticed = True
+        if connection is self.candidate:
+            self.close(
+                connection, _NORMAL, "moving", (Failure.PLANNED, "told to reconnect"), now=now
+            )
+        elif connection.apply(ConnectionInput.RECONNECT_NOTICE) and first:
+            self.request(planned=True, now=now)
+
+    def request(self, *, planned: bool, at_least_s: float = 0.0, now: float) -> float | None:
+        """Asks for another connection; None when one is on its way already."""
+        if self.stopped is not None or self.candidate is not None:
+            return None
+        self.gate.settle(now=now)
+        return self.gate.request(planned=planned, at_least_s=at_least_s, now=now)
+
+    def close(
+        self,
+        connection: Connection,
+        code: int,
+        reason: str,
+        cause: tuple[Failure, str],
+        *,
+        abandon: bool = False,
+        now: float,
+    ) -> None:
+        """Ends a connection from our side; from now on nothing it sends counts (R10)."""
+        if not connection.apply(ConnectionInput.CLOSE_SENT):
+            return
+        connection.cause = cause
+        connection.deadline = now + self.options.close_timeout_s
+        self.effects.append(
+            Close(connection=connection.number, code=code, reason=reason, abandon=abandon)
+        )
+        self._release(connection, cause[0], None, cause[1], now=now)
+
+    def ended(self, number: int, end: End, *, now: float) -> None:
+        """A socket is gone, for whatever reason."""
+        connection = self.open.pop(number, None)
+        if connection is None:
+            return
+        ours = connection.state is ConnectionState.CLOSING
+        connection.apply(ConnectionInput.ENDED)
+        if not ours:
+            failure = self.classify(end, connection.noticed)
+            code = end.code if end.code is not None else end.http_status
+            self._release(connection, failure, code, end.reason, end=end, now=now)
+
+    def refuse(self, connection: Connection, failure: Failure, reason: str, *, now: float) -> None:
+        """The peer refused the login in words; a close may or may not follow (OP-A32)."""
+        self.close(connection, _NORMAL, "login refused", (failure, reason), now=now)
+
+    def tick(self, *, now: float) -> None:
+        """Time passed: silence, steps that took too long, probation served."""
+        self.gate.settle(now=now)
+        for connection in list(self.open.values()):
+            if connection.fed:
+                self._check_pulse(connection, now)
+            elif connection.deadline <= now:
+                self._expire(connection, now)
+
+    def deadline(self) -> tuple[float, str] | None:
+        """The next moment that matters to a socket, and why."""
+        moments: list[tuple[float, str]] = []
+        for connection in self.open.values():
+            if connection.fed:
+                moments.append((connection.liveness.deadline(), "liveness"))
+            else:
+                moments.append((connection.deadline, connection.state.value))
+            if connection.login_waits:
+                moments.append((self.budget.earliest(now=0.0), "message budget"))
+        if self.gate.stable_at is not None:
+            moments.append((self.gate.stable_at, "stable"))
+        blocked = len(self.open) >= self.options.connection_limit and not self._can_make_room()
+        if self.gate.due_at is not None and self.candidate is None and not blocked:
+            moments.append((self.gate.due_at, "connect"))
+        return min(moments, default=None)
+
+    def stop(self, failure: Failure | None, reason: str, *, now: float) -> None:
+        """Nothing more is tried: the application closed us, or the peer will not have us."""
+        if self.stopped is not None:
+            return
+        self.stopped = reason
+        for connection in list(self.open.values()):
+            cause = (failure or Failure.PLANNED, reason)
+            self.close(connection, _GOING_AWAY, "client closing", cause, now=now)
+        self.delivery.put(Stopped(failure=failure, reason=reason))
+
+    def _can_make_room(self) -> bool:
+        return self.owner is not None and self.owner.state is ConnectionState.DRAINING
+
+    def _check_pulse(self, connection: Connection, now: float) -> None:
+        pulse = connection.liveness.check(now=now)
+        if pulse is Pulse.ASK:
+            self.effects.append(Ping(connection=connection.number))
+        elif pulse is Pulse.DEAD:
+            cause = (Failure.TRANSIENT, "no sign of life")
+            self.close(connection, _POLICY, "no sign of life", cause, abandon=True, now=now)
+
+    def _expire(self, connection: Connection, now: float) -> None:
+        if connection.state is ConnectionState.CLOSING:
+            # The driver lost it: the slot is free, whatever still comes is ignored.
+            del self.open[connection.number]
+            connection.apply(ConnectionInput.ENDED)
+            return
+        step = "login" if connection.state is ConnectionState.LOGGING_IN else "connect"
+        cause = (Failure.TRANSIENT, f"{step} timed out")
+        self.close(connection, _POLICY, cause[1], cause, abandon=True, now=now)
+
+    def _release(
+        self,
+        connection: Connection,
+        failure: Failure,
+        code: int | None,
+        reason: str,
+        *,
+        end: End | None = None,
+        now: float,
+    ) -> None:
+        """A connection stopped counting: what follows from that."""
+        was_owner, was_candidate = connection is self.owner, connection is self.candidate
+        if not (was_owner or was_candidate):
+            return
+        self.on_login_ended(connection)
+        if was_candidate:
+            self.candidate = None
+        if was_owner:
+            self.gate.settle(now=now)
+            self.gate.lost()
+            self.owner = None
+            self.on_lost(connection)
+        retry = None
+        if self.stopped is None:
+            self._judge(failure, reason, now=now)
+        if self.stopped is None:
+            retry = self._try_again(connection, failure, end, now=now)
+        self.delivery.put(
+            Disconnected(
+                connection=connection.number,
+                failure=failure,
+                code=code,
+                reason=reason,
+                retry_in_s=retry,
+            )
+        )
+
+    def _judge(self, failure: Failure, reason: str, *, now: float) -> None:
+        """Fatal stops at once; a rejection has to be repeated to be believed (HZ-H6, HZ-H7)."""
+        if failure is Failure.REJECTED:
+            self._refusals += 1
+        elif failure is not Failure.PLANNED:
+            self._refusals = 0
+        if failure is Failure.FATAL or self._refusals >= _REFUSALS_MAX:
+            self.stop(failure, reason, now=now)
+
+    def _try_again(
+        self, connection: Connection, failure: Failure, end: End | None, *, now: float
+    ) -> float | None:
+        at_least = end.retry_after_s or 0.0 if end is not None else 0.0
+        if failure is Failure.LIMIT:
+            at_least = max(at_least, self.options.limit_backoff_s)
+        elif failure is Failure.BACKPRESSURE:
+            at_least = max(at_least, self.options.backoff_base_s)
+        planned = failure is Failure.PLANNED and connection.promoted
+        return self.request(planned=planned, at_least_s=at_least, now=now)

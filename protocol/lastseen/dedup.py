@@ -1,0 +1,89 @@
+"""Which entries of a channel were accepted before (HZ-A7, HZ-B8, HZ-F3).
+
+The cursor answers for entries that arrive in order, at the cost of one comparison. The bounded
+ring of exact ids answers where ids cannot be ordered: a server clock that stepped back, a sequence
+that starts anew each millisecond, or a replay without a barrier.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import attrs
+
+from lastseen.position import Cursor
+
+__all__ = ["Dedup"]
+
+_RING_ITEMS_DEFAULT = 4096
+
+
+@attrs.define(eq=False)
+class Dedup:
+    """One channel's memory of accepted ids, inside one epoch."""
+
+    ring_items: int = _RING_ITEMS_DEFAULT
+    out_of_order: int = attrs.field(init=False, default=0)
+    """How many accepted ids could not be ordered against the one before."""
+    _high: int = attrs.field(init=False, default=-1)
+    _low: int = attrs.field(init=False, default=-1)
+    _ring: deque[Cursor] = attrs.field(init=False, factory=deque[Cursor])
+    _members: set[Cursor] | None = attrs.field(init=False, default=None)
+
+    def admit(self, cursor: Cursor) -> bool:
+        """Accepts an id, or says that it was accepted before.
+
+        A duplicate is an exact match in the ring, or an id both of whose halves are at or below the
+        last accepted one's. Anything else is new, also when the halves disagree (HZ-A7).
+        """
+        high, low = cursor
+        if self._members is None and high >= self._high and low > self._low:
+            self._high, self._low = cursor
+            self._ring.append(cursor)
+            if len(self._ring) > self.ring_items:
+                self._ring.popleft()
+            return True
+        return self._admit_out_of_order(high, low)
+
+    def admit_exact(self, cursor: Cursor) -> bool:
+        """Accepts an id unless the ring holds it: the rule for a replay without a barrier."""
+        if cursor in self._exact():
+            return False
+        self._remember(cursor)
+        return True
+
+    def reset(self) -> None:
+        """Forgets everything: ids of another epoch may come again (HZ-A9)."""
+        self._high = self._low = -1
+        self._ring.clear()
+        self._members = None
+
+    def rewind(self, cursor: Cursor | None, fenced: Iterable[Cursor]) -> None:
+        """Goes back to a login cursor: `fenced` ids were accepted but never handed on."""
+        self._high, self._low = cursor if cursor is not None else (-1, -1)
+        unseen = set(fenced)
+        self._ring = deque(kept for kept in self._ring if kept not in unseen)
+        above = any(high > self._high or low > self._low for high, low in self._ring)
+        # Ids above the cursor are with the application now: only the exact check knows them.
+        self._members = set(self._ring) if above else None
+
+    def _admit_out_of_order(self, high: int, low: int) -> bool:
+        cursor = (high, low)
+        if cursor in self._exact() or (high <= self._high and low <= self._low):
+            return False
+        if not (high >= self._high and low > self._low):
+            self.out_of_order += 1
+        self._high, self._low = cursor
+        self._remember(cursor)
+        return True
+
+    def _exact(self) -> set[Cursor]:
+        if self._members is None:
+            self._members = set(self._ring)
+        return self._members
+
+    def _remember(self, cursor: Cursor) -> None:
+        members = self._exact()
+        members.add(cursor)
+        self._ring.append(cursor)
+        if len(self._ring) > self.ring_items:
+            members.discard(self._ring.popleft())

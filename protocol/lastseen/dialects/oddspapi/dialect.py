@@ -1,0 +1,171 @@
+"""OddsPapi v5 as a `Dialect`: which frame, which fetch and which close mean what."""
+
+from collections.abc import Mapping
+from typing import Any, Self, final
+
+import attrs
+
+from lastseen.dialect import (
+    End,
+    HttpResponse,
+    ScopeKind,
+    SnapshotContent,
+    SnapshotFault,
+    SnapshotSource,
+)
+from lastseen.dialects.oddspapi.codec import ENTITY_MEMBERS, decode_frame
+from lastseen.dialects.oddspapi.snapshots import (
+    BUDGETS,
+    ODDS,
+    ROSTER,
+    read_snapshot,
+    snapshot_requests,
+)
+from lastseen.dialects.oddspapi.subscription import SNAPSHOT_CHANNELS, Subscription
+from lastseen.dialects.oddspapi.units import read_units, stamp_of, view
+from lastseen.dialects.oddspapi.wire import Login, encode_text
+from lastseen.effects import Request
+from lastseen.errors import PayloadError
+from lastseen.events import Entry, Failure
+from lastseen.messages import LoginAccepted, LoginRefused, Message
+from lastseen.position import Position
+from lastseen.secret import Secret
+from lastseen.shapes import as_list
+
+__all__ = ["CLOSES", "OddsPapi"]
+
+CLOSES: Mapping[int, Failure] = {
+    1000: Failure.TRANSIENT,
+    1001: Failure.TRANSIENT,
+    1005: Failure.TRANSIENT,
+    1006: Failure.TRANSIENT,
+    1009: Failure.TRANSIENT,
+    1011: Failure.TRANSIENT,
+    1012: Failure.TRANSIENT,
+    1013: Failure.TRANSIENT,
+    # A slow network can make us miss the login deadline once; twice is a mistake of ours.
+    4000: Failure.REJECTED,
+    4001: Failure.FATAL,
+    4002: Failure.BACKPRESSURE,
+    4003: Failure.LIMIT,
+}
+"""Close codes (`facts` §3); any other is unknown and retried."""
+
+_UPGRADE_REFUSALS: Mapping[int, Failure] = {
+    408: Failure.TRANSIENT,
+    425: Failure.TRANSIENT,
+    429: Failure.LIMIT,
+}
+"""HTTP answers to the upgrade; otherwise 5xx is transient and the rest a rejection (HZ-H6, K6)."""
+
+_LAST_WORDS = (Failure.FATAL, Failure.REJECTED)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class OddsPapi:
+    """The dialect, with what is asked for or, once logged in, what is in effect."""
+
+    subscription: Subscription = attrs.field(factory=Subscription)
+    key: Secret
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The subscribed channels."""
+        return self.subscription.channels
+
+    @property
+    def budgets(self) -> Mapping[str, tuple[int, float]]:
+        """REST limits by class."""
+        return BUDGETS
+
+    def accepted(self, message: LoginAccepted) -> Self:
+        """Narrows to the echo of `login_ok`; what it does not mention stays as asked (OP-A10)."""
+        asked = self.subscription
+        channels = asked.channels
+        if message.channels is not None:
+            channels = tuple(name for name in channels if name in message.channels)
+        books = as_list(message.echo.get("bookmakers")) or asked.bookmakers
+        effective = tuple(dict.fromkeys(book for book in books if type(book) is str))
+        if not channels:
+            return self
+        return attrs.evolve(
+            self, subscription=attrs.evolve(asked, channels=channels, bookmakers=effective)
+        )
+
+    def login(self, position: Position) -> Secret:
+        """The login frame (`facts` §2.1); empty filters are left out (OP-A9)."""
+        asked = self.subscription
+        cursors = dict(position.cursors)
+        frame = Login(
+            apiKey=self.key.reveal(),
+            channels=list(asked.channels),
+            sportIds=list(asked.sport_ids) or None,
+            tournamentIds=list(asked.tournament_ids) or None,
+            fixtureIds=list(asked.fixture_ids) or None,
+            bookmakers=list(asked.bookmakers) or None,
+            lang=asked.lang,
+            receiveType=asked.receive_type,
+            clientName=asked.client_name,
+            serverEpoch=position.epoch if cursors else None,
+            lastSeenId=cursors or None,
+        )
+        return Secret(encode_text(frame))
+
+    def decode(self, frame: str | bytes) -> Message:
+        """Reads one frame; a peer that echoes the key in an error does not spread it."""
+        message = decode_frame(frame)
+        if type(message) is LoginRefused:
+            reason = message.reason.replace(self.key.reveal(), "***")
+            return attrs.evolve(message, reason=reason)
+        return message
+
+    def scope_kind(self, channel: str) -> ScopeKind:
+        """Fixtures and scores come whole, odds and bookmakers fixture by fixture."""
+        if channel in ENTITY_MEMBERS:
+            return ScopeKind.PER_ENTITY
+        return ScopeKind.WHOLE if channel in SNAPSHOT_CHANNELS else ScopeKind.NONE
+
+    def snapshot_source(self, channel: str, entity: str | None) -> SnapshotSource:
+        """The list of fixtures for a whole channel, or the odds of one fixture."""
+        return SnapshotSource(ODDS, entity) if channel in ENTITY_MEMBERS and entity else ROSTER
+
+    def snapshot_requests(self, source: SnapshotSource) -> tuple[Request, ...]:
+        """The REST calls of a fetch."""
+        return snapshot_requests(source, self.subscription, self.key)
+
+    def budget_class(self, source: SnapshotSource) -> str:
+        """Odds endpoints have a limit of their own."""
+        return "odds" if source.kind == ODDS else "other"
+
+    def read_snapshot(
+        self, source: SnapshotSource, responses: tuple[HttpResponse, ...]
+    ) -> SnapshotContent | SnapshotFault:
+        """Reads the answers of a fetch."""
+        return read_snapshot(source, responses, self.subscription)
+
+    def classify(self, end: End, *, noticed: bool) -> Failure:
+        """What the end of a socket means; after `reconnect` any close is planned (OP-A16)."""
+        if end.http_status is not None:
+            if end.http_status >= 500:
+                return Failure.TRANSIENT
+            return _UPGRADE_REFUSALS.get(end.http_status, Failure.REJECTED)
+        if end.code is None:
+            return Failure.TRANSIENT
+        failure = CLOSES.get(end.code, Failure.UNKNOWN)
+        return Failure.PLANNED if noticed and failure not in _LAST_WORDS else failure
+
+    def units(self, entry: Entry) -> Mapping[str, Any]:
+        """The units an entry replaces; raises `PayloadError`."""
+        payload = entry.payload
+        if entry.entity is not None and payload.get("fixtureId") != entry.entity:
+            raise PayloadError("the payload names two fixtures")
+        return read_units(entry.channel, payload)
+
+    def stamp(self, channel: str, value: Any) -> Any:
+        """A unit's own time."""
+        return stamp_of(channel, value)
+
+    def view(self, units: Mapping[str, Any]) -> dict[str, Any]:
+        """The units that a reader should see."""
+        return view(units)

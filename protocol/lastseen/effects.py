@@ -1,0 +1,101 @@
+"""What the driver must do: the imperative half of a session's output."""
+
+from typing import final
+
+import attrs
+
+from lastseen.position import Position
+from lastseen.secret import Secret
+
+__all__ = [
+    "CancelFetch",
+    "Close",
+    "Commit",
+    "Connect",
+    "Effect",
+    "FetchSnapshot",
+    "Ping",
+    "Request",
+    "Send",
+]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Connect:
+    """Open a socket; one deadline over TCP, TLS and upgrade (HZ-K9)."""
+
+    connection: int
+    timeout_s: float
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Send:
+    """Send one text frame; it may contain the key, so it is a `Secret` until it leaves."""
+
+    connection: int
+    text: Secret
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Ping:
+    """Send a WebSocket ping; report the pong with `handle_alive`."""
+
+    connection: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Close:
+    """End a socket and report `handle_closed`; without waiting for the peer when `abandon`."""
+
+    connection: int
+    code: int
+    reason: str
+    abandon: bool
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Request:
+    """One HTTP GET below the REST base; a `Secret` in the query is revealed on the wire only."""
+
+    path: str
+    query: tuple[tuple[str, str | Secret], ...]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@final
+@attrs.frozen(kw_only=True)
+class FetchSnapshot:
+    """Perform these requests in order and report them all, or the first failure, at once.
+
+    `timeout_s` is one deadline over all of them.
+    """
+
+    fetch: int
+    requests: tuple[Request, ...]
+    timeout_s: float
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CancelFetch:
+    """The answer to this fetch is of no use any more; it may be abandoned."""
+
+    fetch: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Commit:
+    """Make this position durable together with the state it describes (R6); then report it."""
+
+    commit: int
+    position: Position
+
+
+Effect = Connect | Send | Ping | Close | FetchSnapshot | CancelFetch | Commit
+"""The closed union of effects."""

@@ -1,0 +1,211 @@
+"""What the application is told, in order: entries, snapshots, and what became of them."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, final
+
+import attrs
+import msgspec
+
+from lastseen.payload import Encoding, decode_payload
+from lastseen.states import ScopeState
+
+__all__ = [
+    "Anomaly",
+    "AnomalyCode",
+    "Disconnected",
+    "Discarded",
+    "Entry",
+    "Event",
+    "Failure",
+    "LoggedIn",
+    "Proof",
+    "Source",
+    "StateSnapshot",
+    "StatusChanged",
+    "Stopped",
+    "Why",
+]
+
+
+class Source(Enum):
+    """How an entry reached us."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+
+
+class Proof(Enum):
+    """Whether the freshness of a base was shown by its source (R11) or only assumed."""
+
+    PROVEN = "proven"
+    UNPROVEN = "unproven"
+
+
+class Entry(msgspec.Struct, kw_only=True, gc=False, eq=False):
+    """One update of one channel, as the wire carried it.
+
+    `id` is the wire's text, None when there was none; `entity` names the fixture for channels that
+    are synced fixture by fixture; `raw` is the payload's bytes, read by `payload`.
+    """
+
+    channel: str
+    entity: str | None
+    id: str | None
+    raw: bytes
+    encoding: Encoding = Encoding.JSON
+    source: Source = Source.LIVE
+    cursor: tuple[int, int] | None = None
+    """The id's two halves, when it has the form of one."""
+    era: int = 0
+    """Which stretch of trust of its channel it belongs to; of use to the session only."""
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Decodes the payload, prices exact; raises `PayloadError` (then `reject` the entry)."""
+        return decode_payload(self.raw, self.encoding)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StateSnapshot:
+    """The complete present state of a scope: replace, never merge (HZ-C7), and at once (INV-S9).
+
+    `rows` maps unit keys to values. `overlay` holds entries that were applied before and are newer
+    than the rows; they belong on top, in the same step. `entities` (with `entity` None, for a
+    channel synced fixture by fixture) lists the fixtures that still exist: forget the others.
+    `verification` marks the one delayed re-fetch of a base that could not be proven (R11).
+    """
+
+    channel: str
+    entity: str | None
+    rows: Mapping[str, Any] = attrs.field(repr=lambda rows: f"<{len(rows)} rows>")
+    overlay: tuple[Entry, ...] = ()
+    entities: frozenset[str] | None = None
+    proof: Proof = Proof.UNPROVEN
+    verification: bool = False
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StatusChanged:
+    """A scope's claim rose or fell; a fall overtakes every entry that waits (design §5)."""
+
+    channel: str
+    entity: str | None
+    state: ScopeState
+    proof: Proof
+
+
+@final
+@attrs.frozen(kw_only=True)
+class LoggedIn:
+    """A connection became the owner. `resumed` channels sent a cursor that the peer may replay."""
+
+    connection: int
+    epoch: str | None
+    resumed: tuple[str, ...]
+    denied: tuple[str, ...]
+    """Channels that were asked for and are not in the effective subscription (OP-A10)."""
+
+
+class Failure(Enum):
+    """Why a connection ended, as far as it decides what to do next."""
+
+    PLANNED = "planned"
+    TRANSIENT = "transient"
+    UNKNOWN = "unknown"
+    BACKPRESSURE = "backpressure"
+    LIMIT = "limit"
+    REJECTED = "rejected"
+    """Refused in a way that a second refusal confirms."""
+    FATAL = "fatal"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Disconnected:
+    """A connection ended or failed; `retry_in_s` is None when another one carries on."""
+
+    connection: int
+    failure: Failure
+    code: int | None
+    reason: str
+    retry_in_s: float | None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Stopped:
+    """The session is over: closed by the application, or by something no retry can mend."""
+
+    failure: Failure | None
+    reason: str
+
+
+class AnomalyCode(Enum):
+    """What was odd about the peer or about us; never silently passed over."""
+
+    UNDECODABLE = "undecodable"
+    MALFORMED = "malformed"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    UNKNOWN_REASON = "unknown_reason"
+    BAD_ENTRY_ID = "bad_entry_id"
+    ID_ORDER = "id_order"
+    BEFORE_LOGIN = "before_login"
+    FENCED = "fenced"
+    UNEXPECTED_FRAME = "unexpected_frame"
+    ODD_LOGIN_OK = "odd_login_ok"
+    EPOCH_CHANGED = "epoch_changed"
+    REPLAY_TIMEOUT = "replay_timeout"
+    HOLD_OVERFLOW = "hold_overflow"
+    DELIVERY_OVERFLOW = "delivery_overflow"
+    SCOPE_LIMIT = "scope_limit"
+    SNAPSHOT_FAILED = "snapshot_failed"
+    SNAPSHOT_STALE = "snapshot_stale"
+    SNAPSHOT_SHRUNK = "snapshot_shrunk"
+    VERIFICATION_SKIPPED = "verification_skipped"
+    ENTRY_REJECTED = "entry_rejected"
+    RESUME_ABANDONED = "resume_abandoned"
+    PEER_ERROR = "peer_error"
+    COMMIT_FAILED = "commit_failed"
+    BACKPRESSURE = "backpressure"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Anomaly:
+    """Something odd, the `count`-th of its kind; repeats are told at powers of two only."""
+
+    code: AnomalyCode
+    channel: str | None
+    detail: str
+    count: int
+
+
+class Why(Enum):
+    """Why an entry was not handed on."""
+
+    DUPLICATE = "duplicate"
+    FENCED = "fenced"
+    SUPERSEDED = "superseded"
+    UNSUBSCRIBED = "unsubscribed"
+    BEFORE_LOGIN = "before_login"
+    RESYNC = "resync"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Discarded:
+    """An entry was not handed on; told only when `SessionOptions.report_discarded` asks for it."""
+
+    channel: str
+    id: str | None
+    why: Why
+
+
+Event = (
+    Entry | StateSnapshot | StatusChanged | LoggedIn | Disconnected | Stopped | Anomaly | Discarded
+)
+"""The closed union of events."""

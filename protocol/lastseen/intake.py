@@ -1,0 +1,148 @@
+"""What happens to one entry: the half of a session that runs once per frame."""
+
+from typing import final
+
+import attrs
+
+from lastseen.anomalies import Anomalies
+from lastseen.delivery import Delivery
+from lastseen.errors import LocalProtocolError
+from lastseen.events import AnomalyCode, Entry, Event, Source, Why
+from lastseen.join import Join
+from lastseen.position import PositionKeeper, parse_cursor
+from lastseen.recovery import Recovery
+from lastseen.scopes import Channel, Row
+
+__all__ = ["UNKNOWN", "Intake"]
+
+UNKNOWN = "?"
+"""The counters' row for channels that are not part of the session."""
+
+_BAD_IDS_MAX = 3
+"""Entries in a row without a usable id before the scope resyncs (design §5a)."""
+
+
+@final
+@attrs.define(eq=False)
+class Intake:
+    """Entries in, in arrival order; finished and rejected entries back from the application."""
+
+    recovery: Recovery
+    delivery: Delivery
+    position: PositionKeeper
+    anomalies: Anomalies
+    join: Join
+    unknown: Row = attrs.field(init=False, factory=Row)
+    _latest: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
+
+    def receive(self, entry: Entry, *, now: float) -> None:
+        """Takes one entry of the owner's connection."""
+        channel = self.recovery.channels.get(entry.channel)
+        if channel is None:
+            self.refuse(entry, Why.UNSUBSCRIBED)
+            return
+        channel.row.received += 1
+        cursor = parse_cursor(entry.id) if entry.id is not None else None
+        if cursor is None:
+            self._receive_without_id(channel, entry, now=now)
+            return
+        entry.cursor = cursor
+        channel.bad_ids = 0
+        if channel.flows:
+            if channel.dedup.admit(cursor):
+                entry.era = channel.era
+                if not self.delivery.put_entry(entry):
+                    self.recovery.overflow(channel, now=now)
+            else:
+                self.recovery.repeat(channel, entry)
+        elif not channel.replaying:
+            self.recovery.admit(channel, entry, now=now)
+        elif self.join.is_live(cursor, channel.barrier):
+            self.recovery.wait_for_replay(channel, entry, now=now)
+        else:
+            entry.source = Source.REPLAY
+            if channel.barrier is not None:
+                self.recovery.admit(channel, entry, now=now)
+            elif channel.dedup.admit_exact(cursor):
+                scope = channel.scopes.get(entry.entity) or channel.scopes[None]
+                self.recovery.route(channel, scope, entry, now=now)
+            else:
+                self.recovery.repeat(channel, entry)
+
+    def refuse(self, entry: Entry, why: Why) -> None:
+        """Counts an entry that belongs to no channel, connection or login of ours (HZ-B10)."""
+        code = {
+            Why.UNSUBSCRIBED: AnomalyCode.UNKNOWN_CHANNEL,
+            Why.FENCED: AnomalyCode.FENCED,
+            Why.BEFORE_LOGIN: AnomalyCode.BEFORE_LOGIN,
+        }[why]
+        channel = self.recovery.channels.get(entry.channel)
+        if channel is None:
+            self.unknown.received += 1
+            self.unknown.discarded += 1
+            self.anomalies.note(code, None, "entry of a channel that is not subscribed")
+            return
+        channel.row.received += 1
+        self.recovery.discard(channel, entry, why)
+        if why is not Why.FENCED:
+            self.anomalies.note(code, channel.name, "entry outside a login")
+
+    def receive_malformed(self, name: str | None, detail: str, *, now: float) -> None:
+        """A frame that cannot be understood might have said anything (table O, R14)."""
+        channel = self.recovery.channels.get(name) if name is not None else None
+        row = channel.row if channel is not None else self.unknown
+        row.received += 1
+        row.malformed += 1
+        if channel is not None:
+            self.anomalies.note(AnomalyCode.MALFORMED, channel.name, detail)
+            self.recovery.doubt(channel, now=now)
+        elif name is not None:
+            self.anomalies.note(AnomalyCode.UNKNOWN_CHANNEL, None, detail)
+        else:
+            self.anomalies.note(AnomalyCode.UNDECODABLE, None, detail)
+            self.recovery.doubt_all(now=now)
+
+    def finish(self, event: Event) -> None:
+        """The application is done with an event, and so with all that it was given before."""
+        if not self.delivery.holds(event):
+            raise LocalProtocolError("finished an event that is not outstanding")
+        self.delivery.finish(event, self._finished)
+        self._advance()
+
+    def reject(self, entry: Entry, *, now: float) -> None:
+        """The application cannot use an entry: quarantined, and its scope resyncs (HZ-H14)."""
+        if not self.delivery.holds(entry):
+            raise LocalProtocolError("rejected an entry that is not outstanding")
+        self.delivery.finish_before(entry, self._finished)
+        self._advance()
+        channel = self.recovery.channels.get(entry.channel)
+        if channel is None:
+            self.unknown.quarantined += 1
+            return
+        channel.row.quarantined += 1
+        self.anomalies.note(AnomalyCode.ENTRY_REJECTED, channel.name, entry.id or "without id")
+        self.recovery.doubt(channel, entry.entity, now=now)
+
+    def _finished(self, entry: Entry) -> None:
+        channel = self.recovery.channels.get(entry.channel)
+        if channel is None:
+            self.unknown.applied += 1
+            return
+        channel.row.applied += 1
+        # Only the present stretch of trust, over the present connection, moves the cursor (R10).
+        if entry.era == channel.era and entry.cursor is not None and entry.id is not None:
+            self._latest[entry.channel] = entry.id
+
+    def _advance(self) -> None:
+        for name, entry_id in self._latest.items():
+            self.position.advance(name, entry_id)
+        self._latest.clear()
+
+    def _receive_without_id(self, channel: Channel, entry: Entry, *, now: float) -> None:
+        """Applied, since nobody can say whether it is a duplicate (HZ-F2); the cursor stays."""
+        self.anomalies.note(AnomalyCode.BAD_ENTRY_ID, channel.name, repr(entry.id))
+        channel.bad_ids += 1
+        self.recovery.admit(channel, entry, now=now)
+        if channel.bad_ids >= _BAD_IDS_MAX:
+            channel.bad_ids = 0
+            self.recovery.doubt(channel, entry.entity, now=now)

@@ -1,0 +1,44 @@
+"""The mechanisms a session is composed of, handed in at construction.
+
+A broken variant of a session is made by replacing one of them; the product has no other switch.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from lastseen.backoff import ConnectGate
+from lastseen.budget import Budget
+from lastseen.commits import Commits
+from lastseen.dedup import Dedup
+from lastseen.delivery import Delivery
+from lastseen.escalation import Escalation
+from lastseen.hold import Hold
+from lastseen.join import Join
+from lastseen.liveness import Liveness
+from lastseen.position import PositionKeeper
+
+__all__ = ["Mechanisms"]
+
+
+@attrs.frozen(kw_only=True)
+class Mechanisms:
+    """How each mechanism is made; the defaults keep R1 to R14."""
+
+    position: Callable[[], PositionKeeper] = PositionKeeper
+    """R1, R2, R9."""
+    dedup: Callable[[int], Dedup] = Dedup
+    hold: Callable[[int, int], Hold] = Hold
+    """R14."""
+    delivery: Callable[[int, int], Delivery] = Delivery
+    """R14."""
+    join: Callable[[], Join] = Join
+    """R3, R4, R5, R7, R8, R10, R11."""
+    commits: Callable[[float], Commits] = Commits
+    """R6."""
+    gate: Callable[..., ConnectGate] = ConnectGate
+    """R12."""
+    escalation: Callable[[int], Escalation] = Escalation
+    """R13."""
+    liveness: Callable[..., Liveness] = Liveness
+    budget: Callable[[int, float], Budget] = Budget

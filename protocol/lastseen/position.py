@@ -1,0 +1,133 @@
+"""Where we are in a feed: the epoch and every channel's cursor, as one value (R1, R2).
+
+An entry id is `<ts_ms>-<seq>`; it orders entries of one channel inside one epoch and means nothing
+outside it. So the epoch cannot be stored without emptying the cursors of the one before, and a
+channel whose base is in doubt can neither keep a cursor nor gain one.
+"""
+
+from collections.abc import Collection
+from typing import final
+
+import attrs
+
+__all__ = ["Cursor", "Position", "PositionKeeper", "parse_cursor"]
+
+Cursor = tuple[int, int]
+"""The two halves of an entry id: server milliseconds and sequence."""
+
+_HALF_DIGITS_MAX = 19
+
+
+@final
+@attrs.frozen
+class Position:
+    """An epoch and the text of the last processed entry id per channel; the value to keep.
+
+    >>> Position(epoch="e1", cursors=(("scores", "100-5"),)).cursor("scores")
+    '100-5'
+    """
+
+    epoch: str | None = None
+    cursors: tuple[tuple[str, str], ...] = ()
+
+    def cursor(self, channel: str) -> str | None:
+        """The cursor of a channel, as the peer spelled it."""
+        return dict(self.cursors).get(channel)
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """Reads `[0-9]{1,19}-[0-9]{1,19}` and nothing else; None for any other text (HZ-A5, HZ-A6).
+
+    >>> parse_cursor("1790000000120-48811")
+    (1790000000120, 48811)
+    >>> parse_cursor("+1-2")
+    """
+    high, _, low = text.partition("-")
+    if (
+        text.isascii()
+        and high.isdigit()
+        and low.isdigit()
+        and len(high) <= _HALF_DIGITS_MAX
+        and len(low) <= _HALF_DIGITS_MAX
+    ):
+        return int(high), int(low)
+    return None
+
+
+@attrs.define(eq=False)
+class PositionKeeper:
+    """The one place that changes an epoch or a cursor."""
+
+    epoch: str | None = None
+    _cursors: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
+    _candidates: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
+    _blocked: set[str] = attrs.field(init=False, factory=set[str])
+    revision: int = attrs.field(init=False, default=0)
+
+    def restore(self, position: Position, bases: Collection[str]) -> None:
+        """Starts from a stored position; a cursor without its base is not taken over (R9)."""
+        self.epoch = position.epoch
+        if position.epoch is not None:
+            self._cursors = {name: text for name, text in position.cursors if name in bases}
+
+    def adopt(self, epoch: str | None) -> bool:
+        """Moves to an epoch; any other than the present one empties every cursor first (R1)."""
+        if epoch is not None and epoch == self.epoch:
+            return False
+        self.drop_all()
+        self.epoch = epoch
+        return True
+
+    def advance(self, channel: str, entry_id: str) -> None:
+        """Notes that everything up to this entry has been processed.
+
+        A blocked channel only remembers it as a candidate (R2); without an epoch there is nothing
+        that a cursor could belong to (HZ-A18).
+        """
+        if channel in self._blocked or self.epoch is None:
+            self._candidates[channel] = entry_id
+        else:
+            self._cursors[channel] = entry_id
+            self.revision += 1
+
+    def block(self, channel: str) -> None:
+        """Lets the channel's cursor stay where it is until `release`."""
+        self._blocked.add(channel)
+        self._candidates.pop(channel, None)
+
+    def release(self, channel: str, otherwise: str | None = None) -> None:
+        """Ends a block: the base is whole again, so the candidate becomes the cursor.
+
+        `otherwise` is where the base itself was taken, for a channel with nothing newer (R11).
+        """
+        self._blocked.discard(channel)
+        candidate = self._candidates.pop(channel, otherwise)
+        if candidate is not None:
+            self.advance(channel, candidate)
+
+    def unblock(self, channel: str) -> None:
+        """Ends a block without moving: what follows continues from the present cursor."""
+        self._blocked.discard(channel)
+        self._candidates.pop(channel, None)
+
+    def drop(self, channel: str) -> None:
+        """Forgets the cursor of a channel whose base is missing or in doubt, and blocks it (R2)."""
+        if self._cursors.pop(channel, None) is not None:
+            self.revision += 1
+        self.block(channel)
+
+    def drop_all(self) -> None:
+        """Forgets every cursor; what is blocked stays blocked."""
+        self._cursors.clear()
+        self._candidates.clear()
+        self.revision += 1
+
+    def cursor(self, channel: str) -> str | None:
+        """The channel's cursor, as the peer spelled it."""
+        return self._cursors.get(channel)
+
+    def value(self) -> Position:
+        """The present position, cursors sorted by channel."""
+        if self.epoch is None:
+            return Position()
+        return Position(self.epoch, tuple(sorted(self._cursors.items())))

@@ -1,0 +1,175 @@
+"""A channel and its scopes: the records that the receiving and the recovering half share."""
+
+from collections.abc import Callable
+from typing import final
+
+import attrs
+
+from lastseen.dedup import Dedup
+from lastseen.delivery import Delivery, Notice
+from lastseen.dialect import ScopeKind, SnapshotSource
+from lastseen.events import Event, Proof, StatusChanged
+from lastseen.hold import Hold
+from lastseen.position import Cursor
+from lastseen.snapshots import ScopeKey
+from lastseen.states import SCOPE_TRANSITIONS, ScopeInput, ScopeState
+from lastseen.status import ChannelStatus, Counters, worst
+
+__all__ = ["Channel", "Row", "Scope"]
+
+_TRUSTED = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
+
+
+@final
+@attrs.define(eq=False)
+class Row:
+    """One channel's tally; `Counters` is its frozen twin."""
+
+    received: int = 0
+    applied: int = 0
+    duplicate: int = 0
+    held: int = 0
+    discarded: int = 0
+    malformed: int = 0
+    quarantined: int = 0
+    dropped: int = 0
+
+    def counters(self, buffered: int) -> Counters:
+        """The tally at this moment."""
+        return Counters(
+            received=self.received,
+            applied=self.applied,
+            duplicate=self.duplicate,
+            buffered=buffered,
+            held=self.held,
+            discarded=self.discarded,
+            malformed=self.malformed,
+            quarantined=self.quarantined,
+            dropped=self.dropped,
+        )
+
+
+@final
+@attrs.define(eq=False)
+class Scope:
+    """The unit of sync; its state changes only by `apply`."""
+
+    key: ScopeKey
+    source: SnapshotSource | None
+    hold: Hold
+    state: ScopeState = ScopeState.COLD
+    proof: Proof = Proof.UNPROVEN
+    fence: int = 0
+    """Moves with every doubt and every login; a snapshot counts only if it did not (R4)."""
+    journal: Hold | None = None
+    """Copies of what was applied since the base, until the base has been verified (R11)."""
+    verified: bool = False
+    synced_at: float = float("-inf")
+    repeats: int = 0
+    """Doubts in a row that came soon after a sync (HZ-C20)."""
+    rows: int = 0
+    _unsynced: ScopeState = attrs.field(init=False, default=ScopeState.COLD)
+    _fall_waits: bool = attrs.field(init=False, default=False)
+    _revision: int = attrs.field(init=False, default=0)
+
+    def apply(self, what: ScopeInput, delivery: Delivery) -> bool:
+        """Takes a step of the table and tells the application; False when there is none."""
+        before = self.state
+        if not self.apply_quietly(what):
+            return False
+        if self.state is not before:
+            self.announce(delivery, fell=before is ScopeState.SYNCED)
+        return True
+
+    def apply_quietly(self, what: ScopeInput) -> bool:
+        """Takes a step of the table; the caller says `announce` once the data is queued."""
+        after = SCOPE_TRANSITIONS.get((self.state, what))
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    @property
+    def trusted(self) -> bool:
+        """Whether entries go straight to the application."""
+        return self.state in _TRUSTED
+
+    def announce(self, delivery: Delivery, *, fell: bool = False) -> None:
+        """Queues the news of the present state; a fall overtakes what waits (INV-S10)."""
+        self._revision += 1
+        if self.state is ScopeState.SYNCED:
+            revision = self._revision
+            delivery.put(self._notice(lambda: self._rise(revision), lasting=False))
+            return
+        self._unsynced = self.state
+        if not self._fall_waits:
+            self._fall_waits = True
+            delivery.put(self._notice(self._fall, lasting=True), first=fell)
+
+    def _notice(self, say: Callable[[], Event | None], *, lasting: bool) -> Notice:
+        return Notice(self.key.channel, self.key.entity, say=say, lasting=lasting)
+
+    def _rise(self, revision: int) -> Event | None:
+        return self._status(self.state) if revision == self._revision else None
+
+    def _fall(self) -> Event | None:
+        self._fall_waits = False
+        return self._status(self._unsynced)
+
+    def _status(self, state: ScopeState) -> StatusChanged:
+        return StatusChanged(
+            channel=self.key.channel, entity=self.key.entity, state=state, proof=self.proof
+        )
+
+
+@final
+@attrs.define(eq=False)
+class Channel:
+    """One channel: its scopes, its memory of ids, and its tally."""
+
+    name: str
+    kind: ScopeKind
+    dedup: Dedup
+    replay_hold: Hold
+    scopes: dict[str | None, Scope] = attrs.field(factory=dict[str | None, Scope])
+    """By fixture; the whole channel, or its roster, under None."""
+    row: Row = attrs.field(factory=Row)
+    era: int = 0
+    """The present stretch of trust; only its own entries may move the cursor."""
+    head: Cursor | None = None
+    """The peer's newest id when it last said so: the barrier of R3 and R11, never a position."""
+    replaying: bool = False
+    barrier: Cursor | None = None
+    flows: bool = False
+    """A synced whole channel with nothing to copy: entries need no look at a scope."""
+    bad_ids: int = 0
+    """Entries in a row without a usable id."""
+
+    def settle(self) -> None:
+        """Recomputes `flows` after anything it depends on changed."""
+        scope = self.scopes[None]
+        self.flows = (
+            self.kind is not ScopeKind.PER_ENTITY
+            and scope.trusted
+            and scope.journal is None
+            and not self.replaying
+        )
+
+    @property
+    def synced(self) -> bool:
+        """Whether every scope is, so that the channel may have a cursor (design §5a)."""
+        return all(scope.state is ScopeState.SYNCED for scope in self.scopes.values())
+
+    def status(self, cursor: str | None, lag: int) -> ChannelStatus:
+        """What the channel claims now."""
+        states = [scope.state for scope in self.scopes.values()]
+        proven = all(scope.proof is Proof.PROVEN for scope in self.scopes.values())
+        return ChannelStatus(
+            channel=self.name,
+            state=worst(states),
+            proof=Proof.PROVEN if proven else Proof.UNPROVEN,
+            scopes=len(states),
+            synced_scopes=sum(state is ScopeState.SYNCED for state in states),
+            cursor=cursor,
+            lag=lag,
+        )

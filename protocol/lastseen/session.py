@@ -1,0 +1,506 @@
+"""One feed subscription as a state machine: what happened goes in, what to do comes out."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, final
+
+import attrs
+
+from lastseen.anomalies import Anomalies
+from lastseen.backoff import Backoff, Rng
+from lastseen.budget import Budget
+from lastseen.commits import Commits
+from lastseen.connections import Connection, Connections
+from lastseen.delivery import Delivery
+from lastseen.dialect import Dialect, End, HttpResponse, SnapshotFault, SnapshotSource
+from lastseen.effects import CancelFetch, Commit, Effect, FetchSnapshot, Send
+from lastseen.errors import LocalProtocolError
+from lastseen.escalation import Escalation
+from lastseen.events import AnomalyCode, Entry, Event, Failure, LoggedIn, Why
+from lastseen.intake import UNKNOWN, Intake
+from lastseen.join import Join
+from lastseen.mechanisms import Mechanisms
+from lastseen.messages import (
+    LoginAccepted,
+    LoginRefused,
+    Malformed,
+    Message,
+    MoveRequested,
+    PeerError,
+    ReplayCompleted,
+    SnapshotDemanded,
+    Unknown,
+)
+from lastseen.options import SessionOptions
+from lastseen.position import Position, PositionKeeper
+from lastseen.recovery import Recovery
+from lastseen.snapshots import ScopeKey, SnapshotQueue
+from lastseen.states import ConnectionState
+from lastseen.status import Counters, SessionStatus
+
+__all__ = ["Deadline", "Session"]
+
+_UNDECODABLE_MAX = 3
+_UNDECODABLE_WINDOW_S = 10.0
+"""So many undecodable frames in so many seconds end the connection (table O)."""
+
+_INVALID_DATA = 1007
+
+
+class Deadline(NamedTuple):
+    """When the session wants `handle_deadline`, in seconds on the caller's clock, and why."""
+
+    at: float
+    reason: str
+
+
+@final
+@attrs.define(eq=False)
+class Session:
+    """The session of one subscription. It does no I/O and never asks the time.
+
+    The loop of a driver, the only order in which the methods may be called:
+
+    1. call `handle_begin` once;
+    2. drain `poll_effects` and start doing what they say;
+    3. give `poll_events` to the application when it has room, in order, and call
+       `handle_processed` (or `handle_rejected`) when it is done with an event;
+    4. sleep until something happened or until `poll_deadline`;
+    5. call the one `handle_*` that says what happened, then go to 2.
+
+    Every `handle_*` takes `now`: seconds on a monotonic clock. None of them raises for anything a
+    peer did; misuse by the caller raises `LocalProtocolError` and changes nothing.
+    """
+
+    dialect: Dialect
+    rng: Rng
+    options: SessionOptions = attrs.field(factory=SessionOptions)
+    mechanisms: Mechanisms = attrs.field(factory=Mechanisms)
+    _effects: list[Effect] = attrs.field(init=False, factory=list[Effect])
+    _delivery: Delivery = attrs.field(init=False)
+    _anomalies: Anomalies = attrs.field(init=False)
+    _position: PositionKeeper = attrs.field(init=False)
+    _snapshots: SnapshotQueue = attrs.field(init=False)
+    _recovery: Recovery = attrs.field(init=False)
+    _intake: Intake = attrs.field(init=False)
+    _connections: Connections = attrs.field(init=False)
+    _commits: Commits = attrs.field(init=False)
+    _escalation: Escalation = attrs.field(init=False)
+    _join: Join = attrs.field(init=False)
+    _undecodable: Budget = attrs.field(init=False)
+    _replayable: frozenset[str] | None = attrs.field(init=False, default=None)
+    """What the peer last said it can replay, in the present epoch (HZ-A13)."""
+    _login_cold: bool = attrs.field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        make, options = self.mechanisms, self.options
+        self._delivery = make.delivery(options.delivery_items_max, options.delivery_bytes_max)
+        self._anomalies = Anomalies(self._delivery)
+        self._position = make.position()
+        self._commits = make.commits(options.commit_interval_s)
+        self._escalation = make.escalation(options.escalate_after)
+        self._join = make.join()
+        self._undecodable = Budget(_UNDECODABLE_MAX - 1, _UNDECODABLE_WINDOW_S)
+        self._snapshots = SnapshotQueue(
+            concurrency=options.snapshot_concurrency,
+            backoff=Backoff(
+                base_s=options.snapshot_backoff_base_s, cap_s=options.snapshot_backoff_cap_s
+            ),
+            rng=self.rng,
+            budgets={
+                name: make.budget(limit, window)
+                for name, (limit, window) in self.dialect.budgets.items()
+            },
+            budget_class=self.dialect.budget_class,
+            cost=self._cost,
+        )
+        self._recovery = Recovery(
+            options=options,
+            mechanisms=make,
+            dialect=self.dialect,
+            rng=self.rng,
+            delivery=self._delivery,
+            position=self._position,
+            snapshots=self._snapshots,
+            anomalies=self._anomalies,
+        )
+        self._intake = Intake(
+            recovery=self._recovery,
+            delivery=self._delivery,
+            position=self._position,
+            anomalies=self._anomalies,
+            join=self._join,
+        )
+        self._connections = Connections(
+            options=options,
+            mechanisms=make,
+            rng=self.rng,
+            delivery=self._delivery,
+            effects=self._effects,
+            classify=lambda end, noticed: self.dialect.classify(end, noticed=noticed),
+            on_lost=self._lost,
+            on_login_ended=self._login_ended,
+        )
+        self._recovery.subscribe(self.dialect)
+
+    # In: what happened.
+
+    def handle_begin(
+        self, position: Position | None = None, bases: Collection[ScopeKey] = (), *, now: float
+    ) -> None:
+        """Starts. A position counts only for scopes whose state the application still holds (R9).
+
+        `bases` names those scopes; without them the session starts cold.
+        """
+        if position is not None:
+            self._recovery.restore(position, bases)
+        self._connections.begin(now=now)
+        self._recovery.begin(now=now)
+        self._pump(now)
+
+    def handle_opened(self, connection: int, *, now: float) -> None:
+        """A `Connect` succeeded: the upgrade is done."""
+        opened = self._connections.opened(connection, now=now)
+        if opened is not None:
+            opened.login_waits = True
+        self._pump(now)
+
+    def handle_frames(self, connection: int, frames: Sequence[str | bytes], *, now: float) -> None:
+        """A batch of frames arrived: text frames as `str`, binary frames as `bytes`."""
+        source = self._connections.open.get(connection)
+        if source is None:
+            return
+        source.liveness.heard(now=now)
+        decode, receive = self.dialect.decode, self._intake.receive
+        admitted = self._admits(source)
+        for frame in frames:
+            message = decode(frame)
+            if type(message) is Entry:
+                if admitted:
+                    source.entries += 1
+                    receive(message, now=now)
+                else:
+                    waiting = source is self._connections.candidate
+                    why = Why.BEFORE_LOGIN if waiting else Why.FENCED
+                    self._intake.refuse(message, why)
+            else:
+                self._hear(source, message, admitted=admitted, now=now)
+                admitted = self._admits(source)
+        self._pump(now)
+
+    def handle_alive(self, connection: int, *, now: float) -> None:
+        """The peer answered a ping, or showed life in another way."""
+        source = self._connections.open.get(connection)
+        if source is not None:
+            source.liveness.heard(now=now)
+
+    def handle_closed(self, connection: int, end: End, *, now: float) -> None:
+        """A socket is gone, or a `Connect` failed."""
+        self._connections.ended(connection, end, now=now)
+        self._pump(now)
+
+    def handle_snapshot(
+        self, fetch: int, answer: tuple[HttpResponse, ...] | SnapshotFault, *, now: float
+    ) -> None:
+        """A `FetchSnapshot` came back, with every response or with why there are none."""
+        known = self._snapshots.finished(fetch)
+        if known is not None:
+            if isinstance(answer, SnapshotFault):
+                self._recovery.fetch_finished(known, answer, now=now)
+            else:
+                content = self._recovery.dialect.read_snapshot(known.source, answer)
+                self._recovery.fetch_finished(known, content, now=now)
+        self._pump(now)
+
+    def handle_committed(self, commit: int, *, ok: bool, now: float) -> None:
+        """A `Commit` is durable, or it failed and nothing of it is."""
+        if not ok:
+            self._anomalies.note(AnomalyCode.COMMIT_FAILED, None, "the store refused a commit")
+        self._commits.finished(commit, ok=ok, now=now)
+        self._pump(now)
+
+    def handle_processed(self, event: Event, *, now: float) -> None:
+        """The application is done with an event, and with all it was given before."""
+        self._intake.finish(event)
+        self._pump(now)
+
+    def handle_rejected(self, entry: Entry, *, now: float) -> None:
+        """The application cannot use this entry: it is quarantined and its scope resyncs."""
+        self._intake.reject(entry, now=now)
+        self._pump(now)
+
+    def handle_resync(self, channel: str | None = None, *, now: float) -> None:
+        """The application asks for a fresh snapshot of one channel, or of all."""
+        if channel is None:
+            self._recovery.doubt_all(now=now)
+        elif channel in self._recovery.channels:
+            self._recovery.doubt(self._recovery.channels[channel], now=now)
+        else:
+            raise LocalProtocolError(f"resync of {channel!r}, which is not subscribed")
+        self._pump(now)
+
+    def handle_resubscribe(self, dialect: Dialect, *, now: float) -> None:
+        """The application wants another subscription; the wire knows only a new login for that.
+
+        The old connection goes on until the new one has logged in; its cursors described another
+        subscription and are not sent.
+        """
+        if self._connections.stopped is not None:
+            raise LocalProtocolError("resubscribe after the end")
+        self.dialect = dialect
+        self._login_cold = True
+        owner = self._connections.owner
+        if owner is not None:
+            self._connections.notice(owner, now=now)
+        self._pump(now)
+
+    def handle_close(self, *, now: float) -> None:
+        """The application wants no more."""
+        self._connections.stop(None, "closed by the application", now=now)
+        self._pump(now)
+
+    def handle_deadline(self, *, now: float) -> None:
+        """Time passed; early and repeated calls do nothing."""
+        self._connections.tick(now=now)
+        resume_deadline = self._recovery.resume_deadline
+        if resume_deadline is not None and resume_deadline <= now:
+            self._recovery.expire_replay(now=now)
+        self._pump(now)
+
+    # Out: what to do, what to tell, when to come back.
+
+    def poll_effects(self) -> list[Effect]:
+        """What the driver must do now, in order; each effect is given once."""
+        effects = list(self._effects)
+        self._effects.clear()
+        return effects
+
+    def poll_events(self, limit: int = 1024) -> list[Event]:
+        """Up to `limit` events for the application; they count as buffered until processed."""
+        return self._delivery.take(limit)
+
+    def poll_deadline(self) -> Deadline | None:
+        """When to call `handle_deadline` at the latest; None is never."""
+        moments: list[tuple[float | None, str]] = [
+            (self._recovery.resume_deadline, "resume"),
+            (self._snapshots.deadline(), "snapshot"),
+            (self._commits.deadline(), "commit"),
+        ]
+        armed = [Deadline(at, reason) for at, reason in moments if at is not None]
+        connection = self._connections.deadline()
+        if connection is not None:
+            armed.append(Deadline(*connection))
+        return min(armed, default=None)
+
+    # What we claim.
+
+    @property
+    def waiting(self) -> int:
+        """How many items `poll_events` has yet to give out."""
+        return self._delivery.waiting
+
+    @property
+    def finished(self) -> bool:
+        """Stopped, and nothing is left for the driver to do."""
+        return (
+            self._connections.stopped is not None
+            and not self._connections.open
+            and self._commits.settled
+        )
+
+    @property
+    def position(self) -> Position:
+        """What has been processed: the epoch and every cursor that may be sent."""
+        return self._position.value()
+
+    def status(self) -> SessionStatus:
+        """Every claim of this moment."""
+        owner = self._connections.owner
+        return SessionStatus(
+            connected=owner is not None,
+            connections=len(self._connections.open),
+            position=self._position.value(),
+            durable=self._commits.durable,
+            durable_failed=self._commits.failed,
+            channels=tuple(
+                channel.status(self._position.cursor(name), self._delivery.load(name))
+                for name, channel in self._recovery.channels.items()
+            ),
+            stopped=self._connections.stopped,
+        )
+
+    def counters(self) -> dict[str, Counters]:
+        """Where every received entry went, by channel; `?` is for channels that are not ours."""
+        rows = {
+            name: channel.row.counters(self._delivery.load(name))
+            for name, channel in self._recovery.channels.items()
+        }
+        rows[UNKNOWN] = self._intake.unknown.counters(0)
+        return rows
+
+    def anomalies(self) -> dict[tuple[AnomalyCode, str | None], int]:
+        """How often each anomaly was seen, by code and channel."""
+        return dict(self._anomalies.counts)
+
+    # One frame.
+
+    def _admits(self, source: Connection) -> bool:
+        owner = self._connections.owner
+        return self._join.admits(source.number, owner.number if owner is not None else None)
+
+    def _hear(self, source: Connection, message: Message, *, admitted: bool, now: float) -> None:
+        """Acts on a frame that is not an entry."""
+        candidate = source is self._connections.candidate
+        match message:
+            case LoginAccepted() if candidate and source.state is ConnectionState.LOGGING_IN:
+                self._accept(source, message, now=now)
+            case LoginRefused() if candidate:
+                self._connections.refuse(source, message.failure, message.reason, now=now)
+            case MoveRequested() if admitted or candidate:
+                self._connections.notice(source, now=now)
+            case SnapshotDemanded() if admitted:
+                self._demand(source, message, now=now)
+            case ReplayCompleted() if admitted:
+                self._complete(source, message, now=now)
+            case Malformed() if admitted:
+                self._misunderstand(source, message, now=now)
+            case LoginRefused() | PeerError():
+                self._anomalies.note(AnomalyCode.PEER_ERROR, None, message.reason)
+            case Unknown():
+                self._anomalies.note(AnomalyCode.UNKNOWN_TYPE, None, message.type)
+            case _:
+                name = type(message).__name__
+                self._anomalies.note(AnomalyCode.UNEXPECTED_FRAME, None, name)
+
+    def _accept(self, source: Connection, message: LoginAccepted, *, now: float) -> None:
+        requested = self.dialect.channels
+        changed = self._position.adopt(message.epoch)
+        if changed or message.replayable is not None:
+            self._replayable = message.replayable
+        for oddity in message.oddities:
+            self._anomalies.note(AnomalyCode.ODD_LOGIN_OK, None, oddity)
+        self._connections.promote(source, now=now)
+        effective = self.dialect.accepted(message)
+        sent = {channel for channel, _ in source.login_position.cursors}
+        resumed = self._recovery.accept_login(
+            effective,
+            attrs.evolve(message, replayable=self._replayable),
+            sent=sent,
+            same_epoch=not changed,
+            now=now,
+        )
+        source.resumed = not resumed
+        self._delivery.put(
+            LoggedIn(
+                connection=source.number,
+                epoch=message.epoch,
+                resumed=resumed,
+                denied=tuple(name for name in requested if name not in effective.channels),
+            )
+        )
+
+    def _demand(self, source: Connection, message: SnapshotDemanded, *, now: float) -> None:
+        if not message.expected:
+            self._anomalies.note(AnomalyCode.UNKNOWN_REASON, None, message.reason)
+        if message.reason == "client_backpressure":
+            self._anomalies.note(AnomalyCode.BACKPRESSURE, None, "the peer says we are too slow")
+        self._check_epoch(message.epoch, now=now)
+        self._recovery.demand(message, now=now)
+        self._note_verdict(source)
+
+    def _complete(self, source: Connection, message: ReplayCompleted, *, now: float) -> None:
+        self._check_epoch(message.epoch, now=now)
+        if not self._recovery.complete_replay(now=now):
+            self._anomalies.note(AnomalyCode.UNEXPECTED_FRAME, None, "nothing was replaying")
+        self._note_verdict(source)
+
+    def _check_epoch(self, epoch: str | None, *, now: float) -> None:
+        """Any epoch but ours ends every claim at once, not only of the named channels (R1)."""
+        if epoch is not None and epoch != self._position.epoch:
+            self._anomalies.note(AnomalyCode.EPOCH_CHANGED, None, "inside one connection")
+            self._recovery.change_epoch(epoch, now=now)
+
+    def _note_verdict(self, source: Connection) -> None:
+        if not any(channel.replaying for channel in self._recovery.channels.values()):
+            source.resumed = True
+            self._recovery.resume_deadline = None
+
+    def _misunderstand(self, source: Connection, message: Malformed, *, now: float) -> None:
+        self._intake.receive_malformed(message.channel, message.detail, now=now)
+        if message.channel is None and not self._undecodable.take(now=now):
+            cause = (Failure.UNKNOWN, "undecodable frames")
+            self._connections.close(source, _INVALID_DATA, cause[1], cause, now=now)
+
+    # One connection.
+
+    def _login(self, source: Connection, *, now: float) -> None:
+        """Sends the login, once the message budget allows it (INV-S14)."""
+        if source.state is not ConnectionState.LOGGING_IN:
+            source.login_waits = False
+            return
+        if not self._connections.budget.take(now=now):
+            return
+        source.login_waits = False
+        source.login_sent = True
+        source.login_position = self._position_to_send()
+        self._effects.append(
+            Send(connection=source.number, text=self.dialect.login(source.login_position))
+        )
+
+    def _position_to_send(self) -> Position:
+        """Cursors of this login's channels that the peer says it can replay (HZ-A13, HZ-A21)."""
+        position = self._position.value()
+        if self._login_cold:
+            self._login_cold = False
+            return Position()
+        cursors = tuple(
+            (channel, text)
+            for channel, text in position.cursors
+            if channel in self.dialect.channels
+            and (self._replayable is None or channel in self._replayable)
+        )
+        # Both or neither (OP-A21): an epoch without cursors asks for nothing.
+        return Position(position.epoch, cursors) if cursors else Position()
+
+    def _lost(self, _: Connection) -> None:
+        self._recovery.lose_connection()
+
+    def _login_ended(self, source: Connection) -> None:
+        """A connection ended after its login was sent; did resuming lead anywhere? See R13."""
+        position = source.login_position
+        if not source.login_sent or not position.cursors:
+            return
+        stuck = source.entries > 0 and self._position.value().cursors == position.cursors
+        if source.resumed and not stuck:
+            self._escalation.succeeded()
+        elif self._escalation.failed(position):
+            self._anomalies.note(AnomalyCode.RESUME_ABANDONED, None, "resuming leads nowhere")
+            self._recovery.abandon_resume()
+
+    # One step.
+
+    def _cost(self, source: SnapshotSource) -> int:
+        return len(self._recovery.dialect.snapshot_requests(source))
+
+    def _pump(self, now: float) -> None:
+        """Turns what has become possible into effects."""
+        connections = self._connections
+        connections.connect_if_due(now=now)
+        candidate = connections.candidate
+        if candidate is not None and candidate.login_waits:
+            self._login(candidate, now=now)
+        if self._recovery.cancelled:
+            self._effects.extend(CancelFetch(fetch=fetch) for fetch in self._recovery.cancelled)
+            self._recovery.cancelled.clear()
+        if connections.stopped is None:
+            for fetch in self._snapshots.start(now=now):
+                self._recovery.fetch_started(fetch)
+                self._effects.append(
+                    FetchSnapshot(
+                        fetch=fetch.number,
+                        requests=self._recovery.dialect.snapshot_requests(fetch.source),
+                        timeout_s=self.options.snapshot_timeout_s,
+                    )
+                )
+        commit = self._commits.poll(self._position, flush=connections.stopped is not None, now=now)
+        if commit is not None:
+            self._effects.append(Commit(commit=commit[0], position=commit[1]))

@@ -1,0 +1,107 @@
+"""What a session claims and what it counted; readable at any time."""
+
+from collections.abc import Iterable
+from typing import final
+
+import attrs
+
+from lastseen.events import Proof
+from lastseen.position import Position
+from lastseen.states import ScopeState
+
+__all__ = ["ChannelStatus", "Counters", "SessionStatus", "worst"]
+
+_ORDER = (
+    ScopeState.STALE,
+    ScopeState.COLD,
+    ScopeState.SYNCING,
+    ScopeState.RESUMING,
+    ScopeState.SYNCED,
+    ScopeState.LIVE_ONLY,
+)
+
+
+def worst(states: Iterable[ScopeState]) -> ScopeState:
+    """The state a channel reports: that of its worst scope."""
+    return min(states, key=_ORDER.index, default=ScopeState.COLD)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Counters:
+    """Where every received entry of a channel went (INV-S21).
+
+    received = applied + duplicate + buffered + held + discarded + malformed + quarantined + dropped
+    """
+
+    received: int
+    applied: int
+    duplicate: int
+    buffered: int
+    """With the application or on its way to it."""
+    held: int
+    """Waiting for a replay or a snapshot."""
+    discarded: int
+    """Fenced, superseded by a snapshot, or not subscribed."""
+    malformed: int
+    quarantined: int
+    dropped: int
+    """Given up in an overflow, with a resync."""
+
+    @property
+    def conserved(self) -> bool:
+        """Whether the law holds."""
+        return self.received == (
+            self.applied
+            + self.duplicate
+            + self.buffered
+            + self.held
+            + self.discarded
+            + self.malformed
+            + self.quarantined
+            + self.dropped
+        )
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ChannelStatus:
+    """A channel's claim: that of its worst scope. `lag` counts entries not finished yet."""
+
+    channel: str
+    state: ScopeState
+    proof: Proof
+    scopes: int
+    synced_scopes: int
+    cursor: str | None
+    lag: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class SessionStatus:
+    """Everything a session claims at this moment."""
+
+    connected: bool
+    """Whether a logged-in connection feeds us now."""
+    connections: int
+    """Open sockets, counting those that are closing."""
+    position: Position
+    durable: Position
+    durable_failed: bool
+    """The last commit failed: a restart would start from `durable`."""
+    channels: tuple[ChannelStatus, ...]
+    stopped: str | None
+
+    def channel(self, name: str) -> ChannelStatus:
+        """The status of one channel; `KeyError` when it is not part of the session."""
+        for status in self.channels:
+            if status.channel == name:
+                return status
+        raise KeyError(name)
+
+    @property
+    def synced(self) -> bool:
+        """Whether every channel that can be synced is."""
+        good = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
+        return bool(self.channels) and all(status.state in good for status in self.channels)
