@@ -6,7 +6,7 @@ that starts anew each millisecond, or a replay without a barrier.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -26,8 +26,22 @@ class Dedup:
     """How many accepted ids could not be ordered against the one before."""
     _high: int = attrs.field(init=False, default=-1)
     _low: int = attrs.field(init=False, default=-1)
-    _ring: deque[Cursor] = attrs.field(init=False, factory=deque[Cursor])
+    _ring: deque[Cursor] = attrs.field(init=False)
     _members: set[Cursor] | None = attrs.field(init=False, default=None)
+    """The ring as a set, while order alone cannot tell a duplicate."""
+    _ceiling: Cursor | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self._ring = deque(maxlen=self.ring_items)
+
+    def frontier(self) -> Cursor | None:
+        """The last accepted id, if a greater one is new without a look at the ring."""
+        return (self._high, self._low) if self._members is None else None
+
+    def advance(self, cursors: Sequence[Cursor]) -> None:
+        """Accepts a run of ids that ascends, in both halves, from the frontier."""
+        self._high, self._low = cursors[-1]
+        self._ring.extend(cursors)
 
     def admit(self, cursor: Cursor) -> bool:
         """Accepts an id, or says that it was accepted before.
@@ -39,8 +53,6 @@ class Dedup:
         if self._members is None and high >= self._high and low > self._low:
             self._high, self._low = cursor
             self._ring.append(cursor)
-            if len(self._ring) > self.ring_items:
-                self._ring.popleft()
             return True
         return self._admit_out_of_order(high, low)
 
@@ -55,16 +67,19 @@ class Dedup:
         """Forgets everything: ids of another epoch may come again (HZ-A9)."""
         self._high = self._low = -1
         self._ring.clear()
-        self._members = None
+        self._members = self._ceiling = None
 
     def rewind(self, cursor: Cursor | None, fenced: Iterable[Cursor]) -> None:
         """Goes back to a login cursor: `fenced` ids were accepted but never handed on."""
         self._high, self._low = cursor if cursor is not None else (-1, -1)
         unseen = set(fenced)
-        self._ring = deque(kept for kept in self._ring if kept not in unseen)
-        above = any(high > self._high or low > self._low for high, low in self._ring)
+        kept = [cursor for cursor in self._ring if cursor not in unseen]
+        self._ring = deque(kept, maxlen=self.ring_items)
+        above = [(high, low) for high, low in kept if high > self._high or low > self._low]
         # Ids above the cursor are with the application now: only the exact check knows them.
         self._members = set(self._ring) if above else None
+        if above:
+            self._ceiling = max(high for high, _ in above), max(low for _, low in above)
 
     def _admit_out_of_order(self, high: int, low: int) -> bool:
         cursor = (high, low)
@@ -72,8 +87,12 @@ class Dedup:
             return False
         if not (high >= self._high and low > self._low):
             self.out_of_order += 1
+            self._ceiling = None
         self._high, self._low = cursor
         self._remember(cursor)
+        if self._ceiling is not None and high >= self._ceiling[0] and low >= self._ceiling[1]:
+            # Past everything that was with the application: order alone decides again.
+            self._members = self._ceiling = None
         return True
 
     def _exact(self) -> set[Cursor]:
@@ -83,7 +102,7 @@ class Dedup:
 
     def _remember(self, cursor: Cursor) -> None:
         members = self._exact()
+        if len(self._ring) == self.ring_items:
+            members.discard(self._ring.popleft())
         members.add(cursor)
         self._ring.append(cursor)
-        if len(self._ring) > self.ring_items:
-            members.discard(self._ring.popleft())

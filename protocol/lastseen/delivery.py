@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import final
+from operator import attrgetter
+from typing import cast, final
 
 import attrs
 
@@ -38,7 +39,13 @@ class Notice:
     """Stays when what waits for its scope is withdrawn: it tells of a fall."""
 
 
-_Item = Entry | StateSnapshot | Notice | Event
+_Item = Notice | Event
+
+Finished = Callable[[str, list[Entry]], None]
+"""Told a channel and those of its entries that the application has finished, in order."""
+
+_channel = attrgetter("channel")
+_size = attrgetter("size")
 
 
 @attrs.define(eq=False)
@@ -52,6 +59,7 @@ class Delivery:
     _taken: deque[_Item] = attrs.field(init=False, factory=deque[_Item])
     _loads: dict[str, Load] = attrs.field(init=False, factory=dict[str, Load])
     _others: int = attrs.field(init=False, default=0)
+    """Items that are no entries, in the queue or given out."""
 
     def put_entry(self, entry: Entry) -> bool:
         """Queues an entry; False when its channel has crossed a cap."""
@@ -60,8 +68,20 @@ class Delivery:
             load = self._loads[entry.channel] = Load()
         self._queue.append(entry)
         load.items += 1
-        load.bytes += len(entry.raw)
+        load.bytes += entry.size
         return load.items <= self.items_max and load.bytes <= self.bytes_max
+
+    def put_run(self, channel: str, entries: list[Entry]) -> bool:
+        """Queues many entries of one channel, or none when they would cross a cap."""
+        load = self._loads.get(channel)
+        if load is None:
+            load = self._loads[channel] = Load()
+        items, size = load.items + len(entries), load.bytes + sum(map(_size, entries))
+        if items > self.items_max or size > self.bytes_max:
+            return False
+        load.items, load.bytes = items, size
+        self._queue.extend(entries)
+        return True
 
     def put(self, item: Event | Notice, *, first: bool = False) -> None:
         """Queues anything else; `first` lets a fall in status overtake waiting entries."""
@@ -77,8 +97,13 @@ class Delivery:
 
     def take(self, limit: int) -> list[Event]:
         """Gives out up to `limit` events; they stay accounted for until finished."""
-        events: list[Event] = []
         queue, taken = self._queue, self._taken
+        if not self._others and len(queue) <= limit:
+            entries = cast("list[Event]", list(queue))
+            queue.clear()
+            taken.extend(entries)
+            return entries
+        events: list[Event] = []
         while queue and len(events) < limit:
             item = queue.popleft()
             if type(item) is Notice:
@@ -96,30 +121,50 @@ class Delivery:
 
     def holds(self, event: Event) -> bool:
         """Whether the event was given out and is not finished."""
-        return any(item is event for item in self._taken)
+        taken = self._taken
+        if not taken:
+            return False
+        return event is taken[-1] or any(item is event for item in taken)
 
-    def finish(self, event: Event, finished: Callable[[Entry], None]) -> None:
+    def finish(self, event: Event, finished: Finished) -> None:
         """Ends the event and all that was given out before it, oldest first."""
-        while self._taken and self._end_oldest(finished) is not event:
-            pass
-        self._absorb()
-
-    def finish_before(self, entry: Entry, finished: Callable[[Entry], None]) -> None:
-        """Ends all that was given out before the entry, and takes the entry itself away."""
-        while self._taken and self._taken[0] is not entry:
-            self._end_oldest(finished)
-        self._taken.popleft()
-        self._unload(entry)
-        self._absorb()
-
-    def _end_oldest(self, finished: Callable[[Entry], None]) -> _Item:
-        item = self._taken.popleft()
-        if type(item) is Entry:
-            self._unload(item)
-            finished(item)
+        if event is self._taken[-1]:
+            items = list(self._taken)
+            self._taken.clear()
         else:
-            self._finish_other(item)
-        return item
+            items = list[_Item]()
+            while not items or items[-1] is not event:
+                items.append(self._taken.popleft())
+        self._end(items, finished)
+
+    def finish_before(self, entry: Entry, finished: Finished) -> None:
+        """Ends all that was given out before the entry, and takes the entry itself away."""
+        items: list[_Item] = []
+        while self._taken[0] is not entry:
+            items.append(self._taken.popleft())
+        self._taken.popleft()
+        self._unload(entry.channel, [entry])
+        self._end(items, finished)
+
+    def _end(self, items: list[_Item], finished: Finished) -> None:
+        runs: dict[str, list[Entry]] = {}
+        if not self._others:
+            entries = cast("list[Entry]", items)
+            names = set(map(_channel, entries))
+            if len(names) == 1:
+                runs[names.pop()] = entries
+        if not runs:
+            for item in items:
+                if isinstance(item, Entry):
+                    runs.setdefault(item.channel, []).append(item)
+        for channel, entries in runs.items():
+            self._unload(channel, entries)
+            finished(channel, entries)
+        if self._others:
+            for item in items:
+                if not isinstance(item, Entry):
+                    self._finish_other(item)
+            self._absorb()
 
     def withdraw(self, channel: str, entity: str | None = None) -> list[Entry]:
         """Takes back what waits for a scope (or for all of a channel) and returns its entries.
@@ -136,12 +181,13 @@ class Delivery:
                 or (type(item) is Notice and item.lasting)
             ):
                 kept.append(item)
-            elif type(item) is Entry:
+            elif isinstance(item, Entry):
                 entries.append(item)
-                self._unload(item)
             else:
                 self._others -= 1
         self._queue = kept
+        if entries:
+            self._unload(channel, entries)
         self._absorb()
         return entries
 
@@ -155,10 +201,10 @@ class Delivery:
         """How many items have not been given out."""
         return len(self._queue)
 
-    def _unload(self, entry: Entry) -> None:
-        load = self._loads[entry.channel]
-        load.items -= 1
-        load.bytes -= len(entry.raw)
+    def _unload(self, channel: str, entries: list[Entry]) -> None:
+        load = self._loads[channel]
+        load.items -= len(entries)
+        load.bytes -= sum(map(_size, entries))
 
     def _finish_other(self, item: _Item) -> None:
         self._others -= 1

@@ -1,6 +1,6 @@
 """What a dialect has to say about its wire; everything else is a shared mechanism."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, Self, final
 
@@ -119,6 +119,10 @@ class Dialect(Protocol):
 
     def decode(self, frame: str | bytes) -> Message:
         """Reads one text (`str`) or binary (`bytes`) frame; never raises."""
+        ...
+
+    def decode_batch(self, frames: Sequence[str | bytes]) -> list[Entry] | None:
+        """Reads many frames when all are plain entries; None when any needs a closer look."""
         ...
 
     def scope_kind(self, channel: str) -> ScopeKind:

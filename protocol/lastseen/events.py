@@ -46,13 +46,15 @@ class Entry(msgspec.Struct, kw_only=True, gc=False, eq=False):
     """One update of one channel, as the wire carried it.
 
     `id` is the wire's text, None when there was none; `entity` names the fixture for channels that
-    are synced fixture by fixture; `raw` is the payload's bytes, read by `payload`.
+    are synced fixture by fixture; `raw` is the undecoded payload, read by `payload`; `size` is what
+    it counts against the caps, in bytes.
     """
 
     channel: str
-    entity: str | None
-    id: str | None
-    raw: bytes
+    entity: str | None = None
+    id: str | None = None
+    raw: bytes | msgspec.Raw
+    size: int = 0
     encoding: Encoding = Encoding.JSON
     source: Source = Source.LIVE
     cursor: tuple[int, int] | None = None

@@ -25,7 +25,7 @@ class Hold:
     def put(self, entry: Entry) -> bool:
         """Keeps an entry; False when that crosses a cap."""
         self._entries.append(entry)
-        self._bytes += len(entry.raw)
+        self._bytes += entry.size
         return len(self._entries) <= self.items_max and self._bytes <= self.bytes_max
 
     def release(self) -> list[Entry]:

@@ -1,5 +1,6 @@
 """What happens to one entry: the half of a session that runs once per frame."""
 
+from operator import attrgetter
 from typing import final
 
 import attrs
@@ -9,7 +10,7 @@ from lastseen.delivery import Delivery
 from lastseen.errors import LocalProtocolError
 from lastseen.events import AnomalyCode, Entry, Event, Source, Why
 from lastseen.join import Join
-from lastseen.position import PositionKeeper, parse_cursor
+from lastseen.position import Cursor, PositionKeeper, parse_cursor, parse_cursors
 from lastseen.recovery import Recovery
 from lastseen.scopes import Channel, Row
 
@@ -17,6 +18,9 @@ __all__ = ["UNKNOWN", "Intake"]
 
 UNKNOWN = "?"
 """The counters' row for channels that are not part of the session."""
+
+_id = attrgetter("id")
+_channel = attrgetter("channel")
 
 _BAD_IDS_MAX = 3
 """Entries in a row without a usable id before the scope resyncs (design §5a)."""
@@ -33,7 +37,6 @@ class Intake:
     anomalies: Anomalies
     join: Join
     unknown: Row = attrs.field(init=False, factory=Row)
-    _latest: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
 
     def receive(self, entry: Entry, *, now: float) -> None:
         """Takes one entry of the owner's connection."""
@@ -68,6 +71,77 @@ class Intake:
                 self.recovery.route(channel, scope, entry, now=now)
             else:
                 self.recovery.repeat(channel, entry)
+
+    def receive_batch(self, entries: list[Entry], *, now: float) -> None:
+        """Takes many entries: what `receive` does for each, at a fraction of the cost.
+
+        Runs of one channel that flows and whose ids ascend are accepted at once; whatever else
+        comes takes the careful way, in its place in the order.
+        """
+        cursors = parse_cursors(list(map(_id, entries)))
+        if cursors is None:
+            for entry in entries:
+                self.receive(entry, now=now)
+            return
+        names = list(map(_channel, entries))
+        start = 0
+        while start < len(entries):
+            name = names[start]
+            end = len(entries) if names.count(name) == len(names) else _end_of_run(names, start)
+            start = self._receive_run(name, entries, cursors, start, end, now=now)
+
+    def _receive_run(
+        self,
+        name: str,
+        entries: list[Entry],
+        cursors: list[Cursor],
+        start: int,
+        end: int,
+        *,
+        now: float,
+    ) -> int:
+        """Takes the entries of one channel from `start`; returns where to go on."""
+        channel, frontier = self._flowing(name)
+        if channel is None or frontier is None:
+            self.receive(entries[start], now=now)
+            return start + 1
+        (high, low), scopes, era = frontier, channel.scopes, channel.era
+        taken = 0
+        for entry, cursor in zip(entries[start:end], cursors[start:end], strict=True):
+            next_high, next_low = cursor
+            if next_high < high or next_low <= low or entry.entity not in scopes:
+                break
+            high, low = next_high, next_low
+            entry.cursor = cursor
+            entry.era = era
+            taken += 1
+        stop = start + taken
+        self._accept(channel, entries[start:stop], cursors[start:stop], now=now)
+        if stop < end:
+            self.receive(entries[stop], now=now)
+            stop += 1
+        return stop
+
+    def _flowing(self, name: str) -> tuple[Channel | None, Cursor | None]:
+        """A channel whose entries may be accepted in runs, and where its ids are."""
+        channel = self.recovery.channels.get(name)
+        if channel is None or not channel.flows:
+            return None, None
+        return channel, channel.dedup.frontier()
+
+    def _accept(
+        self, channel: Channel, run: list[Entry], cursors: list[Cursor], *, now: float
+    ) -> None:
+        if not run:
+            return
+        if not self.delivery.put_run(channel.name, run):
+            # Near a cap every entry is looked at, so that the one that crosses it is known.
+            for entry in run:
+                self.receive(entry, now=now)
+            return
+        channel.row.received += len(run)
+        channel.bad_ids = 0
+        channel.dedup.advance(cursors)
 
     def refuse(self, entry: Entry, why: Why) -> None:
         """Counts an entry that belongs to no channel, connection or login of ours (HZ-B10)."""
@@ -107,14 +181,12 @@ class Intake:
         if not self.delivery.holds(event):
             raise LocalProtocolError("finished an event that is not outstanding")
         self.delivery.finish(event, self._finished)
-        self._advance()
 
     def reject(self, entry: Entry, *, now: float) -> None:
         """The application cannot use an entry: quarantined, and its scope resyncs (HZ-H14)."""
         if not self.delivery.holds(entry):
             raise LocalProtocolError("rejected an entry that is not outstanding")
         self.delivery.finish_before(entry, self._finished)
-        self._advance()
         channel = self.recovery.channels.get(entry.channel)
         if channel is None:
             self.unknown.quarantined += 1
@@ -123,20 +195,17 @@ class Intake:
         self.anomalies.note(AnomalyCode.ENTRY_REJECTED, channel.name, entry.id or "without id")
         self.recovery.doubt(channel, entry.entity, now=now)
 
-    def _finished(self, entry: Entry) -> None:
-        channel = self.recovery.channels.get(entry.channel)
+    def _finished(self, name: str, entries: list[Entry]) -> None:
+        channel = self.recovery.channels.get(name)
         if channel is None:
-            self.unknown.applied += 1
+            self.unknown.applied += len(entries)
             return
-        channel.row.applied += 1
+        channel.row.applied += len(entries)
         # Only the present stretch of trust, over the present connection, moves the cursor (R10).
-        if entry.era == channel.era and entry.cursor is not None and entry.id is not None:
-            self._latest[entry.channel] = entry.id
-
-    def _advance(self) -> None:
-        for name, entry_id in self._latest.items():
-            self.position.advance(name, entry_id)
-        self._latest.clear()
+        for entry in reversed(entries):
+            if entry.era == channel.era and entry.cursor is not None and entry.id is not None:
+                self.position.advance(name, entry.id)
+                break
 
     def _receive_without_id(self, channel: Channel, entry: Entry, *, now: float) -> None:
         """Applied, since nobody can say whether it is a duplicate (HZ-F2); the cursor stays."""
@@ -146,3 +215,10 @@ class Intake:
         if channel.bad_ids >= _BAD_IDS_MAX:
             channel.bad_ids = 0
             self.recovery.doubt(channel, entry.entity, now=now)
+
+
+def _end_of_run(names: list[str], start: int) -> int:
+    end = start + 1
+    while end < len(names) and names[end] == names[start]:
+        end += 1
+    return end

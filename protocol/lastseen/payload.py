@@ -1,9 +1,9 @@
 """Payload bytes become values only when somebody looks, and prices keep their exact text."""
 
-import math
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 
 import msgspec
 
@@ -11,6 +11,8 @@ from lastseen.errors import PayloadError
 from lastseen.shapes import as_list, as_object
 
 __all__ = ["Encoding", "decode_json", "decode_payload"]
+
+_PLAIN_DIGITS = 300
 
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
@@ -23,16 +25,17 @@ class Encoding(Enum):
 
 
 def _exact(text: str) -> Decimal:
-    if not math.isfinite(float(text)):
+    # Only an exponent, or a great many digits, can leave the range of a float (HZ-J5).
+    if ("e" in text or "E" in text or len(text) > _PLAIN_DIGITS) and not isfinite(float(text)):
         raise ValueError("number out of range")
     return Decimal(text)
 
 
-_JSON = msgspec.json.Decoder(float_hook=_exact)
-_MSGPACK = msgspec.msgpack.Decoder()
+_json = msgspec.json.Decoder(float_hook=_exact).decode
+_msgpack = msgspec.msgpack.Decoder().decode
 
 
-def decode_payload(raw: bytes, encoding: Encoding) -> dict[str, Any]:
+def decode_payload(raw: bytes | msgspec.Raw, encoding: Encoding) -> dict[str, Any]:
     """Decodes the bytes of a JSON or MessagePack object.
 
     Numbers with a fraction become `Decimal` with the wire's own text; MessagePack floats take the
@@ -42,23 +45,19 @@ def decode_payload(raw: bytes, encoding: Encoding) -> dict[str, Any]:
     >>> decode_payload(b'{"price":1.90}', Encoding.JSON)
     {'price': Decimal('1.90')}
     """
-    if encoding is Encoding.JSON:
-        value = decode_json(raw)
-    else:
-        try:
-            value = _plain(_MSGPACK.decode(raw))
-        except _UNDECODABLE as error:
-            raise PayloadError(f"undecodable payload: {type(error).__name__}") from None
-    payload = as_object(value)
-    if payload is None:
+    try:
+        value = _json(raw) if encoding is Encoding.JSON else _plain(_msgpack(raw))
+    except _UNDECODABLE as error:
+        raise PayloadError(f"undecodable payload: {type(error).__name__}") from None
+    if type(value) is not dict:
         raise PayloadError("payload is not an object")
-    return payload
+    return cast("dict[str, Any]", value)
 
 
-def decode_json(raw: bytes) -> Any:
+def decode_json(raw: bytes | msgspec.Raw) -> Any:
     """Decodes any JSON text with exact numbers; raises `PayloadError`."""
     try:
-        return _JSON.decode(raw)
+        return _json(raw)
     except _UNDECODABLE as error:
         raise PayloadError(f"undecodable JSON: {type(error).__name__}") from None
 

@@ -5,17 +5,26 @@ outside it. So the epoch cannot be stored without emptying the cursors of the on
 channel whose base is in doubt can neither keep a cursor nor gain one.
 """
 
-from collections.abc import Collection
-from typing import final
+from collections.abc import Collection, Sequence
+from typing import cast, final
 
 import attrs
+import msgspec
 
-__all__ = ["Cursor", "Position", "PositionKeeper", "parse_cursor"]
+__all__ = ["Cursor", "Position", "PositionKeeper", "parse_cursor", "parse_cursors"]
 
 Cursor = tuple[int, int]
 """The two halves of an entry id: server milliseconds and sequence."""
 
 _HALF_DIGITS_MAX = 19
+_SHORT_ID = _HALF_DIGITS_MAX + 1
+"""An id of this length cannot have a half that is too long."""
+
+_BETWEEN = "],["
+_JSON_SPACE = " \t\r\n"
+"""All that JSON allows around a number, and an id does not."""
+
+_pairs = msgspec.json.Decoder(list[Cursor]).decode
 
 
 @final
@@ -52,6 +61,27 @@ def parse_cursor(text: str) -> Cursor | None:
     ):
         return int(high), int(low)
     return None
+
+
+def parse_cursors(texts: Sequence[str | None]) -> list[Cursor] | None:
+    """Reads many ids at once; None when any of them needs the closer look of `parse_cursor`.
+
+    The ids become one JSON array of pairs, so that one decode reads them all. An id that is
+    anything but two plain numbers breaks the array or its length.
+
+    >>> parse_cursors(["10-1", "10-2"])
+    [(10, 1), (10, 2)]
+    """
+    ids = cast("Sequence[str]", texts)
+    try:
+        # A missing id raises here.
+        joined = _BETWEEN.join(ids)
+        if max(map(len, ids)) > _SHORT_ID or any(map(joined.__contains__, _JSON_SPACE)):
+            return None
+        cursors = _pairs(f"[[{joined.replace('-', ',')}]]")
+    except (TypeError, msgspec.MsgspecError):
+        return None
+    return cursors if len(cursors) == len(texts) else None
 
 
 @attrs.define(eq=False)

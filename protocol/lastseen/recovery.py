@@ -135,6 +135,8 @@ class Recovery:
         self._abandon_fetches()
         self.logged_in = True
         self.subscribe(dialect)
+        # One draw for all channels, so that those with the same source still share a fetch.
+        jitter_s = 0.0 if same_epoch else self._jitter_s()
         resumed: list[str] = []
         for channel in self.channels.values():
             cursor = self.position.cursor(channel.name)
@@ -147,7 +149,7 @@ class Recovery:
                 resumed.append(channel.name)
                 self._resume(channel)
             else:
-                self._start_cold(channel, same_epoch=same_epoch, now=now)
+                self._start_cold(channel, jitter_s=jitter_s, now=now)
             channel.settle()
         self.resume_deadline = now + self.options.resume_timeout_s if resumed else None
         return tuple(resumed)
@@ -199,7 +201,7 @@ class Recovery:
         self.position.adopt(epoch)
         for channel in self.channels.values():
             channel.dedup.reset()
-        self.doubt_all(now=now, jitter=True)
+        self.doubt_all(spread=True, now=now)
 
     def abandon_resume(self) -> None:
         """Resuming leads nowhere: the next login is a cold one (R13)."""
@@ -219,10 +221,11 @@ class Recovery:
                     channel.head = head
                 self.doubt(channel, now=now)
 
-    def doubt_all(self, *, now: float, jitter: bool = False) -> None:
+    def doubt_all(self, *, spread: bool = False, now: float) -> None:
         """No channel's base is to be trusted."""
+        jitter_s = self._jitter_s() if spread else 0.0
         for channel in self.channels.values():
-            self.doubt(channel, now=now, jitter=jitter)
+            self.doubt(channel, jitter_s=jitter_s, now=now)
 
     def doubt(
         self,
@@ -230,7 +233,7 @@ class Recovery:
         entity: str | None = None,
         *,
         overflow: bool = False,
-        jitter: bool = False,
+        jitter_s: float = 0.0,
         now: float,
     ) -> None:
         """The base of a channel, or of one fixture, must not be trusted: snapshot (R2, R14)."""
@@ -255,7 +258,7 @@ class Recovery:
         if one is not None:
             self._want(channel, one, now=now)
         else:
-            self._want(channel, channel.scopes[None], jitter=jitter, now=now)
+            self._want(channel, channel.scopes[None], jitter_s=jitter_s, now=now)
 
     # Snapshots.
 
@@ -428,12 +431,12 @@ class Recovery:
         for scope in channel.scopes.values():
             scope.apply(ScopeInput.LOGIN_RESUMED, self.delivery)
 
-    def _start_cold(self, channel: Channel, *, same_epoch: bool, now: float) -> None:
+    def _start_cold(self, channel: Channel, *, jitter_s: float, now: float) -> None:
         self.position.drop(channel.name)
         for scope in channel.scopes.values():
             scope.verified = False
             scope.apply(ScopeInput.LOGIN_COLD, self.delivery)
-        self._want(channel, channel.scopes[None], jitter=not same_epoch, now=now)
+        self._want(channel, channel.scopes[None], jitter_s=jitter_s, now=now)
 
     def _stop_replay(self, channel: Channel, why: Why, *, overflow: bool = False) -> None:
         channel.replaying = False
@@ -459,14 +462,15 @@ class Recovery:
         self._empty(channel, scope.hold, Why.SUPERSEDED, overflow=overflow)
         scope.apply(ScopeInput.DOUBTED, self.delivery)
 
-    def _want(self, channel: Channel, scope: Scope, *, jitter: bool = False, now: float) -> None:
+    def _jitter_s(self) -> float:
+        return self.options.snapshot_jitter_s * self.rng.getrandbits(16) / (1 << 16)
+
+    def _want(self, channel: Channel, scope: Scope, *, jitter_s: float = 0.0, now: float) -> None:
         if scope.source is None or not self._join.may_fetch(logged_in=self.logged_in):
             return
-        delay = 0.0
+        delay = jitter_s
         if scope.repeats:
             delay = self._backoff.delay(scope.repeats - 1, self.rng)
-        elif jitter:
-            delay = self.options.snapshot_jitter_s * self.rng.getrandbits(16) / (1 << 16)
         if scope.key.entity is not None:
             priority = _ENTITIES_THEN
         elif channel.kind is ScopeKind.PER_ENTITY:

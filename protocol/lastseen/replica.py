@@ -48,7 +48,7 @@ class Replica:
         Raises `PayloadError` when an entry's payload is not what its channel promises; nothing has
         changed then, and the entry should be rejected.
         """
-        if type(event) is Entry:
+        if isinstance(event, Entry):
             units = self.dialect.units(event)
             scope = self._scopes.setdefault((event.channel, event.entity), {})
             self._write(scope, event, units)

@@ -141,18 +141,14 @@ class Channel:
     replaying: bool = False
     barrier: Cursor | None = None
     flows: bool = False
-    """A synced whole channel with nothing to copy: entries need no look at a scope."""
+    """Every scope is trusted and has nothing to copy: its entries need no look at a scope."""
     bad_ids: int = 0
     """Entries in a row without a usable id."""
 
     def settle(self) -> None:
         """Recomputes `flows` after anything it depends on changed."""
-        scope = self.scopes[None]
-        self.flows = (
-            self.kind is not ScopeKind.PER_ENTITY
-            and scope.trusted
-            and scope.journal is None
-            and not self.replaying
+        self.flows = not self.replaying and all(
+            scope.trusted and scope.journal is None for scope in self.scopes.values()
         )
 
     @property

@@ -170,11 +170,17 @@ class Session:
         if source is None:
             return
         source.liveness.heard(now=now)
-        decode, receive = self.dialect.decode, self._intake.receive
         admitted = self._admits(source)
+        entries = self.dialect.decode_batch(frames) if admitted else None
+        if entries is not None:
+            source.entries += len(entries)
+            self._intake.receive_batch(entries, now=now)
+            self._pump(now)
+            return
+        decode, receive = self.dialect.decode, self._intake.receive
         for frame in frames:
             message = decode(frame)
-            if type(message) is Entry:
+            if isinstance(message, Entry):
                 if admitted:
                     source.entries += 1
                     receive(message, now=now)

@@ -1,24 +1,18 @@
 """Reading foreign values: each function gives a value of the asked shape, or None."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 __all__ = ["as_list", "as_object", "as_text", "member"]
 
 
 def as_object(value: Any) -> dict[str, Any] | None:
     """A decoded object."""
-    if type(value) is not dict:
-        return None
-    members: dict[str, Any] = value
-    return members
+    return value if _is_object(value) else None
 
 
 def as_list(value: Any) -> list[Any] | None:
     """A decoded array."""
-    if type(value) is not list:
-        return None
-    items: list[Any] = value
-    return items
+    return value if _is_list(value) else None
 
 
 def as_text(value: Any) -> str | None:
@@ -38,3 +32,11 @@ def member(value: Any, *path: str) -> Any:
             return None
         value = found.get(name)
     return value
+
+
+def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    return type(value) is dict
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return type(value) is list

@@ -4,12 +4,14 @@ A text frame is JSON. A binary frame is sniffed by its first byte (`facts` §1):
 MessagePack map; another encoding is another row here. Nothing in this file raises for any bytes.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter, contains
+from typing import Any, Literal, cast
 
 import msgspec
 
-from lastseen.events import Entry, Failure
+from lastseen.events import Entry, Failure, Source
 from lastseen.messages import (
     LoginAccepted,
     LoginRefused,
@@ -24,7 +26,7 @@ from lastseen.payload import Encoding
 from lastseen.position import Cursor, parse_cursor
 from lastseen.shapes import as_list, as_object, as_text
 
-__all__ = ["ENTITY_MEMBERS", "decode_frame"]
+__all__ = ["ENTITY_MEMBERS", "decode_entries", "decode_frame"]
 
 ENTITY_MEMBERS: Mapping[str, str] = {"odds": "fixtureId", "bookmakers": "fixtureId"}
 """Channels synced one entity at a time, and the payload's member that names it (design §5a)."""
@@ -47,27 +49,88 @@ _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueE
 _OBJECT = ord("{")
 
 
-class _Envelope(msgspec.Struct, gc=False):
-    channel: str
-    payload: msgspec.Raw
-    entryId: str | None = None  # noqa: N815 - the wire's spelling
-    type: str = "UPDATE"
+_Update = cast(
+    "type[Entry]",
+    msgspec.defstruct(
+        "_Update",
+        [
+            ("raw", msgspec.Raw),
+            ("id", str | None, None),
+            ("type", Literal["UPDATE"], "UPDATE"),
+            ("entity", None, None),
+            ("size", Literal[0], 0),
+            ("encoding", Literal["json"], Encoding.JSON),
+            ("source", Literal["live"], Source.LIVE),
+            ("cursor", None, None),
+            ("era", Literal[0], 0),
+        ],
+        bases=(Entry,),
+        rename={"raw": "payload", "id": "entryId"},
+        kw_only=True,
+        gc=False,
+        eq=False,
+    ),
+)
+"""An entry as the wire spells it, decoded in one step.
+
+Every member that is ours is typed so narrowly here that a peer cannot set it.
+"""
 
 
 class _LooseEnvelope(msgspec.Struct):
     channel: str
     payload: msgspec.Raw
-    entryId: Any = None  # noqa: N815
+    entryId: Any = None  # noqa: N815 - the wire's spelling
 
 
 class _FixtureMember(msgspec.Struct, gc=False):
-    fixtureId: str  # noqa: N815
+    fixtureId: str  # noqa: N815 - the wire's spelling
 
 
-_json_envelope = msgspec.json.Decoder(_Envelope).decode
-_msgpack_envelope = msgspec.msgpack.Decoder(_Envelope).decode
+_json_update = msgspec.json.Decoder(_Update).decode
+_msgpack_update = msgspec.msgpack.Decoder(_Update).decode
+_json_loose = msgspec.json.Decoder(_LooseEnvelope).decode
+_msgpack_loose = msgspec.msgpack.Decoder(_LooseEnvelope).decode
 _json_entity = msgspec.json.Decoder(_FixtureMember).decode
+_channel = attrgetter("channel")
 _msgpack_entity = msgspec.msgpack.Decoder(_FixtureMember).decode
+
+_OBJECT_PAYLOAD = '"payload":{'
+_FIXTURE_PAYLOAD = '"payload":{"fixtureId":"'
+"""How payloads begin on the wire; a frame that looks otherwise gets a closer look.
+
+Both could also stand deeper inside a frame; such a payload fails when it is touched, and is
+rejected then (design §4).
+"""
+
+
+def decode_entries(frames: Sequence[str | bytes]) -> list[Entry] | None:
+    """Reads many text frames that are all plain updates; None when any of them is not."""
+    try:
+        entries = [_json_update(frame) for frame in frames]
+        if not all(map(contains, frames, repeat(_OBJECT_PAYLOAD))):
+            return None
+    except (*_UNDECODABLE, TypeError):
+        return None
+    for entry, size in zip(entries, map(len, frames), strict=True):
+        entry.size = size
+    if not ENTITY_MEMBERS.keys().isdisjoint(map(_channel, entries)):
+        for entry, frame in zip(entries, frames, strict=True):
+            if entry.channel in ENTITY_MEMBERS:
+                entry.entity = _first_fixture(frame)  # type: ignore[arg-type] # text, as it decoded
+                if entry.entity is None:
+                    return None
+    return entries
+
+
+def _first_fixture(frame: str) -> str | None:
+    """The fixture id at the head of the payload; None when it needs a closer look."""
+    start = frame.find(_FIXTURE_PAYLOAD)
+    if start < 0:
+        return None
+    start += len(_FIXTURE_PAYLOAD)
+    entity = frame[start : frame.find('"', start)]
+    return entity if "\\" not in entity and 0 < len(entity) <= _NAME_CHARACTERS_MAX else None
 
 
 def decode_frame(frame: str | bytes) -> Message:
@@ -77,18 +140,15 @@ def decode_frame(frame: str | bytes) -> Message:
     MoveRequested(reason='server_upgrade')
     """
     if type(frame) is not str:
-        return _decode_binary(frame)  # type: ignore[arg-type] # the union has two members
+        return _decode_binary(cast("bytes", frame))
     try:
-        envelope = _json_envelope(frame)
+        update = _json_update(frame)
     except _UNDECODABLE:
         return _decode_odd(frame, Encoding.JSON)
-    raw = bytes(envelope.payload)
-    if raw[0] != _OBJECT or envelope.type != "UPDATE":
+    if _OBJECT_PAYLOAD not in frame and bytes(update.raw)[0] != _OBJECT:
         return _decode_odd(frame, Encoding.JSON)
-    channel = envelope.channel
-    if channel in ENTITY_MEMBERS:
-        return _with_entity(channel, envelope.entryId, raw, Encoding.JSON)
-    return Entry(channel=channel, entity=None, id=envelope.entryId, raw=raw)
+    update.size = len(frame)
+    return _with_entity(update)
 
 
 def _decode_binary(frame: bytes) -> Message:
@@ -98,39 +158,37 @@ def _decode_binary(frame: bytes) -> Message:
             return decode_frame(frame.decode())
         except UnicodeDecodeError:
             return Malformed(channel=None, detail="JSON bytes that are not UTF-8")
-    if not (0x80 <= first <= 0x8F or first in (0xDE, 0xDF)):
+    if not _is_msgpack_map(first):
         return Malformed(channel=None, detail="binary frame of unknown encoding")
     try:
-        envelope = _msgpack_envelope(frame)
+        update = _msgpack_update(frame)
     except _UNDECODABLE:
         return _decode_odd(frame, Encoding.MSGPACK)
-    raw = bytes(envelope.payload)
-    if not _is_msgpack_map(raw) or envelope.type != "UPDATE":
+    if not _is_msgpack_map(bytes(update.raw)[0]):
         return _decode_odd(frame, Encoding.MSGPACK)
-    if envelope.channel in ENTITY_MEMBERS:
-        return _with_entity(envelope.channel, envelope.entryId, raw, Encoding.MSGPACK)
-    return Entry(
-        channel=envelope.channel,
-        entity=None,
-        id=envelope.entryId,
-        raw=raw,
-        encoding=Encoding.MSGPACK,
-    )
+    update.encoding = Encoding.MSGPACK
+    update.size = len(frame)
+    return _with_entity(update)
 
 
-def _is_msgpack_map(raw: bytes) -> bool:
-    return 0x80 <= raw[0] <= 0x8F or raw[0] in (0xDE, 0xDF)
+def _is_msgpack_map(first: int) -> bool:
+    return 0x80 <= first <= 0x8F or first in (0xDE, 0xDF)
 
 
-def _with_entity(channel: str, entry_id: str | None, raw: bytes, encoding: Encoding) -> Message:
-    decode = _json_entity if encoding is Encoding.JSON else _msgpack_entity
+def _with_entity(entry: Entry) -> Message:
+    if entry.channel in ENTITY_MEMBERS and not _name_entity(entry):
+        return Malformed(channel=entry.channel, detail="no usable fixtureId")
+    return entry
+
+
+def _name_entity(entry: Entry) -> bool:
+    """Sets the entity from the payload; False when it names none that can be used."""
+    decode = _json_entity if entry.encoding is Encoding.JSON else _msgpack_entity
     try:
-        entity = decode(raw).fixtureId
+        entry.entity = decode(entry.raw).fixtureId
     except _UNDECODABLE:
-        return Malformed(channel=channel, detail="no readable fixtureId")
-    if not entity or len(entity) > _NAME_CHARACTERS_MAX:
-        return Malformed(channel=channel, detail="fixtureId of unusable length")
-    return Entry(channel=channel, entity=entity, id=entry_id, raw=raw, encoding=encoding)
+        return False
+    return 0 < len(entry.entity) <= _NAME_CHARACTERS_MAX
 
 
 def _decode_odd(frame: str | bytes, encoding: Encoding) -> Message:
@@ -162,12 +220,10 @@ def _decode_odd_entry(value: Mapping[str, Any], frame: str | bytes, encoding: En
         return Malformed(channel=channel, detail="payload is not an object")
     # What is wrong is the id: the entry is applied all the same, without it (OP-A24).
     if type(frame) is str:
-        raw = bytes(msgspec.json.decode(frame, type=_LooseEnvelope).payload)
+        raw = _json_loose(frame).payload
     else:
-        raw = bytes(msgspec.msgpack.decode(frame, type=_LooseEnvelope).payload)  # type: ignore[arg-type] # the union has two members
-    if channel in ENTITY_MEMBERS:
-        return _with_entity(channel, None, raw, encoding)
-    return Entry(channel=channel, entity=None, id=None, raw=raw, encoding=encoding)
+        raw = _msgpack_loose(cast("bytes", frame)).payload
+    return _with_entity(Entry(channel=channel, raw=raw, size=len(frame), encoding=encoding))
 
 
 def _read_login_ok(value: Mapping[str, Any]) -> Message:

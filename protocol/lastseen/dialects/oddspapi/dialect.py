@@ -1,6 +1,6 @@
 """OddsPapi v5 as a `Dialect`: which frame, which fetch and which close mean what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, final
 
 import attrs
@@ -13,7 +13,7 @@ from lastseen.dialect import (
     SnapshotFault,
     SnapshotSource,
 )
-from lastseen.dialects.oddspapi.codec import ENTITY_MEMBERS, decode_frame
+from lastseen.dialects.oddspapi.codec import ENTITY_MEMBERS, decode_entries, decode_frame
 from lastseen.dialects.oddspapi.snapshots import (
     BUDGETS,
     ODDS,
@@ -119,6 +119,10 @@ class OddsPapi:
             reason = message.reason.replace(self.key.reveal(), "***")
             return attrs.evolve(message, reason=reason)
         return message
+
+    def decode_batch(self, frames: Sequence[str | bytes]) -> list[Entry] | None:
+        """Reads many text frames when all are plain updates."""
+        return decode_entries(frames)
 
     def scope_kind(self, channel: str) -> ScopeKind:
         """Fixtures and scores come whole, odds and bookmakers fixture by fixture."""

@@ -23,20 +23,27 @@ def _no_repeats(_: object, attribute: "attrs.Attribute[Any]", value: tuple[Any, 
         raise ConfigurationError(f"{attribute.name} must be a tuple without repeats")
 
 
+def _default_sports(subscription: "Subscription") -> tuple[int, ...]:
+    narrowed = subscription.tournament_ids or subscription.fixture_ids
+    return () if narrowed else DOCUMENTED_SPORTS
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Subscription:
     """Channels and filters; filters narrow each other, an empty one does not narrow (OP-A9).
 
     A snapshot must be asked for by sport, tournament or fixture (`facts` §5), so a subscription
-    without any of the three could not be restored: the default names the documented sports, and
+    without any of the three could not be restored: it then names the documented sports, so that
     the login asks for exactly what a snapshot can bring back.
     """
 
     channels: tuple[str, ...] = attrs.field(default=SNAPSHOT_CHANNELS, validator=_no_repeats)
-    sport_ids: tuple[int, ...] = attrs.field(default=DOCUMENTED_SPORTS, validator=_no_repeats)
     tournament_ids: tuple[int, ...] = attrs.field(default=(), validator=_no_repeats)
     fixture_ids: tuple[str, ...] = attrs.field(default=(), validator=_no_repeats)
+    sport_ids: tuple[int, ...] = attrs.field(
+        default=attrs.Factory(_default_sports, takes_self=True), validator=_no_repeats
+    )
     bookmakers: tuple[str, ...] = attrs.field(default=(), validator=_no_repeats)
     """Gates odds and bookmakers; empty asks for every permitted one (OP-A11)."""
     lang: str | None = None

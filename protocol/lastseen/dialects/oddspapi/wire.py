@@ -127,7 +127,7 @@ class Update(msgspec.Struct, omit_defaults=False, kw_only=True):
     payload: Any
 
 
-_JSON = msgspec.json.Encoder()
+_JSON = msgspec.json.Encoder(decimal_format="number")
 _MSGPACK = msgspec.msgpack.Encoder()
 
 
