@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import cast, final
 
 import attrs
+import msgspec
 
 from lastseen.events import Entry, Event, StateSnapshot
 
@@ -14,13 +15,62 @@ __all__ = ["Delivery", "Load", "Notice"]
 _OTHERS_MAX = 100_000
 
 
+class _Chunk(msgspec.Struct, gc=False, eq=False):
+    """Entries that came together: how many are left, their bytes, their stretch of trust."""
+
+    items: int
+    bytes: int
+    era: int
+
+
 @final
 @attrs.define(eq=False)
 class Load:
-    """What one channel has under way, in entries and bytes."""
+    """What one channel has under way, by the chunks it came in.
+
+    A chunk's bytes count until the last of its entries is finished: never too few, and no entry
+    has to be measured twice.
+    """
 
     items: int = 0
     bytes: int = 0
+    _chunks: deque[_Chunk] = attrs.field(init=False, factory=deque[_Chunk])
+
+    def put(self, items: int, size: int, era: int) -> None:
+        """Entries of one era were queued."""
+        self.items += items
+        self.bytes += size
+        self._chunks.append(_Chunk(items, size, era))
+
+    def finish(self, items: int) -> list[tuple[int, int]]:
+        """The oldest entries are done; returns how many of which era, in order."""
+        done: list[tuple[int, int]] = []
+        self.items -= items
+        while items:
+            chunk = self._chunks[0]
+            count = min(items, chunk.items)
+            done.append((chunk.era, count))
+            items -= count
+            self._shrink(chunk, count)
+            if not chunk.items:
+                self._chunks.popleft()
+        return done
+
+    def withdraw(self, items: int) -> None:
+        """Entries that had not been given out are gone: they were among the newest."""
+        self.items -= items
+        while items:
+            chunk = self._chunks[-1]
+            count = min(items, chunk.items)
+            items -= count
+            self._shrink(chunk, count)
+            if not chunk.items:
+                self._chunks.pop()
+
+    def _shrink(self, chunk: _Chunk, count: int) -> None:
+        chunk.items -= count
+        if not chunk.items:
+            self.bytes -= chunk.bytes
 
 
 @final
@@ -41,11 +91,10 @@ class Notice:
 
 _Item = Notice | Event
 
-Finished = Callable[[str, list[Entry]], None]
-"""Told a channel and those of its entries that the application has finished, in order."""
+Finished = Callable[[str, int, list[Entry]], None]
+"""Told a channel, an era, and those of its entries that the application has finished, in order."""
 
 _channel = attrgetter("channel")
-_size = attrgetter("size")
 
 
 @attrs.define(eq=False)
@@ -61,26 +110,20 @@ class Delivery:
     _others: int = attrs.field(init=False, default=0)
     """Items that are no entries, in the queue or given out."""
 
-    def put_entry(self, entry: Entry) -> bool:
+    def put_entry(self, entry: Entry, era: int) -> bool:
         """Queues an entry; False when its channel has crossed a cap."""
-        load = self._loads.get(entry.channel)
-        if load is None:
-            load = self._loads[entry.channel] = Load()
+        load = self._load(entry.channel)
         self._queue.append(entry)
-        load.items += 1
-        load.bytes += entry.size
+        load.put(1, entry.size, era)
         return load.items <= self.items_max and load.bytes <= self.bytes_max
 
-    def put_run(self, channel: str, entries: list[Entry]) -> bool:
-        """Queues many entries of one channel, or none when they would cross a cap."""
-        load = self._loads.get(channel)
-        if load is None:
-            load = self._loads[channel] = Load()
-        items, size = load.items + len(entries), load.bytes + sum(map(_size, entries))
-        if items > self.items_max or size > self.bytes_max:
+    def put_run(self, channel: str, entries: list[Entry], size: int, era: int) -> bool:
+        """Queues entries of one channel, `size` bytes together; none when that crosses a cap."""
+        load = self._load(channel)
+        if load.items + len(entries) > self.items_max or load.bytes + size > self.bytes_max:
             return False
-        load.items, load.bytes = items, size
         self._queue.extend(entries)
+        load.put(len(entries), size, era)
         return True
 
     def put(self, item: Event | Notice, *, first: bool = False) -> None:
@@ -143,8 +186,8 @@ class Delivery:
         while self._taken[0] is not entry:
             items.append(self._taken.popleft())
         self._taken.popleft()
-        self._unload(entry.channel, [entry])
         self._end(items, finished)
+        self._loads[entry.channel].finish(1)
 
     def _end(self, items: list[_Item], finished: Finished) -> None:
         runs: dict[str, list[Entry]] = {}
@@ -158,8 +201,10 @@ class Delivery:
                 if isinstance(item, Entry):
                     runs.setdefault(item.channel, []).append(item)
         for channel, entries in runs.items():
-            self._unload(channel, entries)
-            finished(channel, entries)
+            start = 0
+            for era, count in self._loads[channel].finish(len(entries)):
+                finished(channel, era, entries[start : start + count])
+                start += count
         if self._others:
             for item in items:
                 if not isinstance(item, Entry):
@@ -187,7 +232,7 @@ class Delivery:
                 self._others -= 1
         self._queue = kept
         if entries:
-            self._unload(channel, entries)
+            self._load(channel).withdraw(len(entries))
         self._absorb()
         return entries
 
@@ -201,10 +246,11 @@ class Delivery:
         """How many items have not been given out."""
         return len(self._queue)
 
-    def _unload(self, channel: str, entries: list[Entry]) -> None:
-        load = self._loads[channel]
-        load.items -= len(entries)
-        load.bytes -= sum(map(_size, entries))
+    def _load(self, channel: str) -> Load:
+        load = self._loads.get(channel)
+        if load is None:
+            load = self._loads[channel] = Load()
+        return load
 
     def _finish_other(self, item: _Item) -> None:
         self._others -= 1

@@ -8,6 +8,7 @@ import attrs
 import msgspec
 
 from lastseen.payload import Encoding, decode_payload
+from lastseen.position import Cursor, parse_cursor
 from lastseen.states import ScopeState
 
 __all__ = [
@@ -46,21 +47,25 @@ class Entry(msgspec.Struct, kw_only=True, gc=False, eq=False):
     """One update of one channel, as the wire carried it.
 
     `id` is the wire's text, None when there was none; `entity` names the fixture for channels that
-    are synced fixture by fixture; `raw` is the undecoded payload, read by `payload`; `size` is what
-    it counts against the caps, in bytes.
+    are synced fixture by fixture; `raw` is the undecoded payload, read by `payload`.
     """
 
     channel: str
     entity: str | None = None
     id: str | None = None
     raw: bytes | msgspec.Raw
-    size: int = 0
     encoding: Encoding = Encoding.JSON
     source: Source = Source.LIVE
-    cursor: tuple[int, int] | None = None
-    """The id's two halves, when it has the form of one."""
-    era: int = 0
-    """Which stretch of trust of its channel it belongs to; of use to the session only."""
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """The id's two halves, when it has the form of one."""
+        return parse_cursor(self.id) if self.id is not None else None
+
+    @property
+    def size(self) -> int:
+        """The undecoded payload's length in bytes."""
+        return memoryview(self.raw).nbytes
 
     @property
     def payload(self) -> dict[str, Any]:

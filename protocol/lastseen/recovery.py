@@ -180,7 +180,7 @@ class Recovery:
                 scope.apply(ScopeInput.REPLAYED, self.delivery)
                 self._arm_verification(channel, scope, since=(), now=now)
             for entry in held:
-                self.admit(channel, entry, now=now)
+                self.admit(channel, entry, entry.cursor, now=now)
             if channel.barrier is None:
                 self._mark(channel, partial(self.position.release, channel.name))
             channel.settle()
@@ -307,13 +307,12 @@ class Recovery:
 
     # Entries, once a replay is not in their way.
 
-    def admit(self, channel: Channel, entry: Entry, *, now: float) -> None:
+    def admit(self, channel: Channel, entry: Entry, cursor: Cursor | None, *, now: float) -> None:
         """Judges one entry in arrival order: known already, or on its way to the application.
 
         Ids are judged here and never later: an entry that waits for a snapshot must not be taken
         for a duplicate because other fixtures' entries overtook it.
         """
-        cursor = entry.cursor
         if cursor is not None and not channel.dedup.admit(cursor):
             self.repeat(channel, entry)
             return
@@ -328,7 +327,6 @@ class Recovery:
 
     def route(self, channel: Channel, scope: Scope, entry: Entry, *, now: float) -> None:
         """Hands an entry on, or holds it until its scope has a base (R5)."""
-        entry.era = channel.era
         if self._join.must_wait(scope.state):
             channel.row.held += 1
             if not scope.hold.put(entry):
@@ -341,7 +339,7 @@ class Recovery:
                 AnomalyCode.VERIFICATION_SKIPPED, channel.name, "too much traffic to verify a base"
             )
             channel.settle()
-        if not self.delivery.put_entry(entry):
+        if not self.delivery.put_entry(entry, channel.era):
             self.overflow(channel, now=now)
 
     def wait_for_replay(self, channel: Channel, entry: Entry, *, now: float) -> None:
@@ -407,8 +405,9 @@ class Recovery:
         fenced: list[Cursor] = []
         for entry in self.delivery.withdraw(channel.name):
             self.discard(channel, entry, Why.FENCED)
-            if entry.cursor is not None:
-                fenced.append(entry.cursor)
+            cursor_of_entry = entry.cursor
+            if cursor_of_entry is not None:
+                fenced.append(cursor_of_entry)
         channel.era += 1
         channel.bad_ids = 0
         self._stop_replay(channel, Why.FENCED)
@@ -519,7 +518,8 @@ class Recovery:
         channel.row.held -= len(held)
         newer: list[Entry] = []
         for entry in held:
-            if as_of is not None and entry.cursor is not None and at_or_below(entry.cursor, as_of):
+            cursor = entry.cursor
+            if as_of is not None and cursor is not None and at_or_below(cursor, as_of):
                 self.discard(channel, entry, Why.SUPERSEDED)
             else:
                 newer.append(entry)
@@ -528,8 +528,7 @@ class Recovery:
         self._arm_verification(channel, scope, since=newer, now=now)
         fits = True
         for entry in newer:
-            entry.era = channel.era
-            fits = self.delivery.put_entry(entry) and fits
+            fits = self.delivery.put_entry(entry, channel.era) and fits
         scope.announce(self.delivery)
         if content.entities is not None and channel.kind is ScopeKind.PER_ENTITY:
             self._apply_roster(channel, content.entities, now=now)

@@ -174,7 +174,7 @@ class Session:
         entries = self.dialect.decode_batch(frames) if admitted else None
         if entries is not None:
             source.entries += len(entries)
-            self._intake.receive_batch(entries, now=now)
+            self._intake.receive_batch(entries, list(map(len, frames)), now=now)
             self._pump(now)
             return
         decode, receive = self.dialect.decode, self._intake.receive

@@ -58,11 +58,8 @@ _Update = cast(
             ("id", str | None, None),
             ("type", Literal["UPDATE"], "UPDATE"),
             ("entity", None, None),
-            ("size", Literal[0], 0),
             ("encoding", Literal["json"], Encoding.JSON),
             ("source", Literal["live"], Source.LIVE),
-            ("cursor", None, None),
-            ("era", Literal[0], 0),
         ],
         bases=(Entry,),
         rename={"raw": "payload", "id": "entryId"},
@@ -112,8 +109,6 @@ def decode_entries(frames: Sequence[str | bytes]) -> list[Entry] | None:
             return None
     except (*_UNDECODABLE, TypeError):
         return None
-    for entry, size in zip(entries, map(len, frames), strict=True):
-        entry.size = size
     if not ENTITY_MEMBERS.keys().isdisjoint(map(_channel, entries)):
         for entry, frame in zip(entries, frames, strict=True):
             if entry.channel in ENTITY_MEMBERS:
@@ -147,7 +142,6 @@ def decode_frame(frame: str | bytes) -> Message:
         return _decode_odd(frame, Encoding.JSON)
     if _OBJECT_PAYLOAD not in frame and bytes(update.raw)[0] != _OBJECT:
         return _decode_odd(frame, Encoding.JSON)
-    update.size = len(frame)
     return _with_entity(update)
 
 
@@ -167,7 +161,6 @@ def _decode_binary(frame: bytes) -> Message:
     if not _is_msgpack_map(bytes(update.raw)[0]):
         return _decode_odd(frame, Encoding.MSGPACK)
     update.encoding = Encoding.MSGPACK
-    update.size = len(frame)
     return _with_entity(update)
 
 
@@ -223,7 +216,7 @@ def _decode_odd_entry(value: Mapping[str, Any], frame: str | bytes, encoding: En
         raw = _json_loose(frame).payload
     else:
         raw = _msgpack_loose(cast("bytes", frame)).payload
-    return _with_entity(Entry(channel=channel, raw=raw, size=len(frame), encoding=encoding))
+    return _with_entity(Entry(channel=channel, raw=raw, encoding=encoding))
 
 
 def _read_login_ok(value: Mapping[str, Any]) -> Message:
