@@ -1,0 +1,320 @@
+"""`lastseen gateway`: the simulated feed on a local port."""
+
+import errno
+import ipaddress
+import signal
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, cast
+
+import attrs
+import click
+import trio
+
+from lastseen_simulator.command import CommandError
+from lastseen_simulator.command.happenings import (
+    TruthFile,
+    follow,
+    human_line,
+    json_line,
+    write_line,
+)
+from lastseen_simulator.faults import Fault, FaultFileError, load_faults
+from lastseen_simulator.gateway.core import DEMO_KEY, GatewayOptions, KeyGrant
+from lastseen_simulator.profiles import PROFILES
+from lastseen_simulator.server import GatewayServer, open_gateway
+
+__all__ = ["gateway"]
+
+DEFAULT_PORT: Final = 8765
+
+
+@attrs.frozen(kw_only=True)
+class _Plan:
+    """Everything the command line said."""
+
+    options: GatewayOptions
+    faults: tuple[Fault, ...]
+    host: str
+    port: int
+    seed: int
+    as_json: bool
+    quiet: bool
+    truth: str | None
+    shown_key: str
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lastseen gateway                              a well-behaved feed on port 8765
+  lastseen gateway --port 0 --faults hostile    a free port, and trouble
+  lastseen gateway --json --faults faults.toml --truth truth.jsonl
+""",
+)
+@click.option(
+    "--dialect",
+    type=click.Choice(["oddspapi"]),
+    default="oddspapi",
+    show_default=True,
+    help="Which feed to play.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="TCP port; 0 takes a free one.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--allow-remote", is_flag=True, help="Let --host be more than this machine.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same feed.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 100_000),
+    default=20.0,
+    show_default=True,
+    help="Entries per second; 0 for none.",
+)
+@click.option(
+    "--fixtures",
+    type=click.IntRange(1, 10_000),
+    default=6,
+    show_default=True,
+    help="Fixtures on offer at a time.",
+)
+@click.option("--faults", metavar="FILE|PROFILE", help="A TOML file of faults, or a named set.")
+@click.option("--as-of", is_flag=True, help="Let REST answers say what they cover (X-As-Of).")
+@click.option(
+    "--resume-window-ms",
+    type=click.IntRange(0),
+    default=60_000,
+    show_default=True,
+    help="How old a cursor may be.",
+)
+@click.option(
+    "--replay-channels",
+    default="fixtures,scores",
+    show_default=True,
+    help="Channels that can be replayed, with commas; empty for none.",
+)
+@click.option(
+    "--replay-order",
+    type=click.Choice(["before_live", "interleaved"]),
+    default="before_live",
+    show_default=True,
+    help="Whether live entries may mix with replayed ones.",
+)
+@click.option(
+    "--key",
+    envvar="LASTSEEN_API_KEY",
+    show_envvar=True,
+    help="The one API key to accept.  [default: a public demo key]",
+)
+@click.option("--truth", metavar="FILE", help="Write everything that happens as JSON Lines.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, 'ready' first.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+def gateway(
+    *,
+    dialect: str,
+    host: str,
+    port: int,
+    allow_remote: bool,
+    seed: int,
+    faults: str | None,
+    key: str | None,
+    truth: str | None,
+    as_json: bool,
+    quiet: bool,
+    **knobs: Any,
+) -> int:
+    """Run a local gateway: WebSocket, REST and a control API on one port.
+
+    It needs no flags: the demo key opens it, the market moves, and nothing goes wrong until you ask
+    for it with --faults. Stop it with Ctrl-C.
+    """
+    del dialect
+    _check_host(host, allow_remote=allow_remote)
+    plan = _Plan(
+        options=_options(key, **knobs),
+        faults=_read_faults(faults),
+        host=host,
+        port=port,
+        seed=seed,
+        as_json=as_json,
+        quiet=quiet,
+        truth=truth,
+        shown_key=DEMO_KEY if key in (None, "", DEMO_KEY) else "***",
+    )
+    try:
+        return trio.run(partial(_serve, plan))
+    except ExceptionGroup as group:
+        if not (found := _leaves(group)) or group.split(OSError)[1] is not None:
+            raise
+        # The port was given up for a fault and somebody else took it.
+        raise CommandError(_bind_trouble(plan, found[0]), exit_code=3) from group
+
+
+def _options(
+    key: str | None,
+    *,
+    rate: float,
+    fixtures: int,
+    as_of: bool,
+    resume_window_ms: int,
+    replay_channels: str,
+    replay_order: Any,
+) -> GatewayOptions:
+    try:
+        return GatewayOptions(
+            keys=(KeyGrant(key=key or DEMO_KEY),),
+            rate=rate,
+            fixtures=fixtures,
+            as_of=as_of,
+            resume_window_ms=resume_window_ms,
+            replay_channels=tuple(part for part in replay_channels.split(",") if part),
+            replay_order=replay_order,
+        )
+    except ValueError as error:
+        raise CommandError(str(error), exit_code=2) from error
+
+
+def _check_host(host: str, *, allow_remote: bool) -> None:
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if local:
+        return
+    if not allow_remote:
+        refusal = f"{host} is reachable from other machines; add --allow-remote if you mean it"
+        raise CommandError(refusal, exit_code=2)
+    click.echo(
+        f"lastseen: warning: listening on {host}: anybody who reaches it can control this gateway",
+        err=True,
+    )
+
+
+def _read_faults(name: str | None) -> tuple[Fault, ...]:
+    if name is None:
+        return ()
+    if name in PROFILES:
+        # A file of the same name is ./NAME; a directory called "release" must not get in the way.
+        return PROFILES[name]
+    try:
+        return load_faults(Path(name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = ", ".join(sorted(PROFILES))
+        trouble = f"--faults {name}: neither a file nor a profile (profiles: {names})"
+    except OSError as error:
+        trouble = f"--faults {name}: {error.strerror}"
+    except UnicodeDecodeError:
+        trouble = f"{name}: not UTF-8"
+    except FaultFileError as error:
+        trouble = f"{name}:{error}"
+    raise CommandError(trouble, exit_code=2)
+
+
+async def _serve(plan: _Plan) -> int:
+    truth = _open_truth(plan.truth)
+    async with AsyncExitStack() as stack:
+        if truth is not None:
+            stack.callback(truth.close)
+        try:
+            server = await stack.enter_async_context(
+                open_gateway(
+                    plan.options, host=plan.host, port=plan.port, seed=plan.seed, faults=plan.faults
+                )
+            )
+        except OSError as error:
+            raise CommandError(_bind_trouble(plan, error), exit_code=3) from error
+        return await _until_told(plan, server, truth)
+    raise AssertionError("unreachable")
+
+
+async def _until_told(plan: _Plan, server: GatewayServer, truth: TruthFile | None) -> int:
+    """Reports until a signal comes: Ctrl-C is 130, a request to end is 0."""
+    line = None if plan.quiet else json_line if plan.as_json else human_line
+    number: int | None = None
+    trouble: list[OSError] = []
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        _announce(plan, server)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(follow, server, line=line, truth=truth))
+                number = await anext(signals)
+                nursery.cancel_scope.cancel()
+        except* OSError as group:
+            trouble.extend(_leaves(group))
+    if trouble:
+        raise CommandError(f"cannot write {plan.truth}: {trouble[0].strerror}", exit_code=1)
+    return 130 if number == signal.SIGINT else 0
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[OSError]:
+    found: list[OSError] = []
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            found.extend(_leaves(cast("BaseExceptionGroup[BaseException]", each)))
+        elif isinstance(each, OSError):
+            found.append(each)
+    return found
+
+
+def _open_truth(path: str | None) -> TruthFile | None:
+    if path is None:
+        return None
+    try:
+        return TruthFile(path)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}", exit_code=2) from error
+
+
+def _bind_trouble(plan: _Plan, error: OSError) -> str:
+    where = f"{plan.host}:{plan.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use; choose another --port, or --port 0 for a free one"
+    return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _announce(plan: _Plan, server: GatewayServer) -> None:
+    ready = {
+        "event": "ready",
+        "dialect": "oddspapi",
+        "port": server.port,
+        "ws_url": server.ws_url,
+        "http_url": server.http_url,
+        "rest_url": server.rest_url,
+        "control_url": server.control_url,
+        "key": plan.shown_key,
+        "seed": plan.seed,
+    }
+    if plan.as_json:
+        write_line(json_line(ready))
+    elif not plan.quiet:
+        write_line(_banner(plan, server))
+
+
+def _banner(plan: _Plan, server: GatewayServer) -> str:
+    public = plan.shown_key == DEMO_KEY
+    key = DEMO_KEY if public else "$LASTSEEN_API_KEY"
+    prefix = f"LASTSEEN_API_KEY={DEMO_KEY} " if public else ""
+    count = len(plan.faults)
+    faults = f"{count or 'no'} fault{'' if count == 1 else 's'}"
+    return "\n".join(
+        [
+            f"lastseen gateway: oddspapi, seed {plan.seed}, {plan.options.rate:g}/s, {faults}",
+            f"  WebSocket  {server.ws_url}",
+            f"  REST       {server.rest_url}",
+            f"  control    {server.control_url}",
+            f"  key        {plan.shown_key}{' (public, for demonstrations)' if public else ''}",
+            "",
+            "In another terminal:",
+            f"  {prefix}lastseen tail --dialect oddspapi {server.ws_url}",
+            f'  curl "{server.rest_url}/fixtures?sportId=10&apiKey={key}"',
+            f"  curl -X POST {server.control_url}/restart",
+            "",
+            "Ctrl-C stops it.",
+        ]
+    )

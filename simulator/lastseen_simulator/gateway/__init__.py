@@ -1,0 +1,1 @@
+"""The simulated OddsPapi gateway: a pure state machine that shares the wire with clients."""

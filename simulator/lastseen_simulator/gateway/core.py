@@ -1,0 +1,490 @@
+"""The gateway as one state machine: what happens comes in, effects go out.
+
+    1. hand in one thing that happened (a connection, a frame, a request, the deadline);
+    2. act on `poll_effects()`, in order;
+    3. sleep until `poll_deadline()` or until the next thing happens.
+
+The gateway publishes what its market does, in every living epoch, and sends each connection what
+its login covers. It is the oracle for clients: it shares the wire with them and nothing else.
+"""
+
+import random
+from typing import Any, Final
+
+import attrs
+
+from lastseen.dialects.oddspapi.wire import Reconnect
+from lastseen_simulator.faults import Fault, Receipt
+from lastseen_simulator.gateway.alarms import Alarm, Alarms, Timer
+from lastseen_simulator.gateway.connections import Connection, ConnectionView, Outgoing
+from lastseen_simulator.gateway.delivery import Delivery
+from lastseen_simulator.gateway.effects import (
+    Effect,
+    HttpRequest,
+    ListenerMode,
+    RefuseConnections,
+    Respond,
+)
+from lastseen_simulator.gateway.epochs import Epochs
+from lastseen_simulator.gateway.feed import Feed, Publication
+from lastseen_simulator.gateway.history import Picture
+from lastseen_simulator.gateway.mischief import Mischief, Placed
+from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions, KeyGrant
+from lastseen_simulator.gateway.rest import SnapshotService, split_path
+from lastseen_simulator.gateway.sessions import Encoded, Sessions
+from lastseen_simulator.gateway.strikes import (
+    changed_response,
+    concerns_response,
+    concerns_service,
+    strike_connection,
+    strike_service,
+)
+from lastseen_simulator.market import Market
+from lastseen_simulator.truth import REDACTED, TruthLog, is_secret
+
+__all__ = ["DEMO_KEY", "ConnectionView", "Gateway", "GatewayOptions", "KeyGrant"]
+
+CATCH_UP_MAX: Final = 1000
+"""Market happenings made up for in one call, after a driver was away for long."""
+
+FIN_CODE: Final = 1006
+
+
+@attrs.define(eq=False, init=False)
+class Gateway:
+    """A simulated OddsPapi v5 gateway.
+
+    `now` is monotonic seconds; wall-clock milliseconds follow from it and `wall_ms_at_zero`. The
+    same options, generator and calls give the same effects and the same truth, byte for byte.
+    Unknown connection numbers are passed over by `handle_*`, since a socket may end twice; the
+    control methods raise `LookupError` for them and `ValueError` for channels not served.
+    """
+
+    truth: TruthLog
+    options: GatewayOptions
+    _effects: list[Effect]
+    _alarms: Alarms
+    _feed: Feed
+    _mischief: Mischief
+    _delivery: Delivery
+    _sessions: Sessions
+    _snapshots: SnapshotService
+    _connections: dict[int, Connection]
+    _accepted: int
+    _superseded: list[Outgoing]
+    _started_at: float | None
+    _listener_until: float
+
+    def __init__(
+        self, options: GatewayOptions, *, rng: random.Random, wall_ms_at_zero: int
+    ) -> None:
+        self.options = options
+        self.truth = TruthLog(records_max=options.truth_records_max)
+        self._effects = []
+        self._connections = {}
+        self._superseded = []
+        self._accepted = 0
+        self._started_at = None
+        self._listener_until = 0.0
+        self._alarms = Alarms()
+        self._mischief = Mischief()
+        # One generator an actor, so that what one draws does not disturb the others.
+        market = Market(
+            fixture_count=options.fixtures,
+            bookmaker_slugs=options.bookmakers,
+            rng=random.Random(rng.getrandbits(64)),
+        )
+        self._feed = Feed(
+            options=options,
+            truth=self.truth,
+            market=market,
+            epochs=Epochs(options=options, rng=random.Random(rng.getrandbits(64))),
+            pace=random.Random(rng.getrandbits(64)),
+            wall_ms_at_zero=wall_ms_at_zero,
+        )
+        self._delivery = Delivery(
+            effects=self._effects,
+            truth=self.truth,
+            mischief=self._mischief,
+            strike=self._strike,
+            supersede=self._supersede_soon,
+            require_snapshot=self.require_snapshot,
+        )
+        self._sessions = Sessions(
+            options=options,
+            epochs=self._feed.epochs,
+            market=market,
+            delivery=self._delivery,
+            alarms=self._alarms,
+        )
+        self._snapshots = SnapshotService(options=options, market=market)
+
+    # What happens.
+
+    def handle_connected(self, connection: int, *, now: float) -> None:
+        """A WebSocket upgrade was accepted; numbers are unique and ascend from 1."""
+        self._open(now)
+        self._accepted += 1
+        opened = Connection(number=connection, ordinal=self._accepted)
+        self._connections[connection] = opened
+        self.truth.write("opened", now=now, connection=connection, ordinal=opened.ordinal)
+        self._alarms.set(Timer.LOGIN, now + self.options.login_timeout_s, connection=connection)
+        for placed in self._mischief.on_open(opened.ordinal, now=now):
+            self._strike(placed, opened, now)
+        self._forget_ended()
+
+    def handle_frame(self, connection: int, data: str | bytes, *, now: float) -> None:
+        """A message arrived: the login, or something no client should send."""
+        self._open(now)
+        speaker = self._connections.get(connection)
+        if speaker is None or speaker.is_gone():
+            return
+        if speaker.stage != "open":
+            self.truth.write("ignored", now=now, connection=connection, size=len(data))
+            return
+        for placed in self._mischief.on_login(speaker.ordinal, now=now):
+            self._strike(placed, speaker, now)
+        if not speaker.is_gone():
+            self._sessions.log_in(
+                speaker, data, self._connections.values(), wall_ms=self._feed.wall_ms(now), now=now
+            )
+        self._forget_ended()
+
+    def handle_disconnected(self, connection: int, *, now: float) -> None:
+        """The socket has ended, whoever ended it."""
+        self._open(now)
+        ended = self._connections.pop(connection, None)
+        if ended is not None:
+            ended.stage = "ended"
+            self.truth.write(
+                "closed", now=now, connection=connection, by="client", code=None, reason=""
+            )
+            self._retire_epochs()
+
+    def handle_backlog(self, connection: int, pending_bytes: int, *, now: float) -> None:
+        """The driver has so many bytes unsent for a slow reader; report when it has caught up."""
+        self._open(now)
+        slow = self._connections.get(connection)
+        if slow is not None:
+            self._sessions.judge_backlog(slow, pending_bytes, now=now)
+            self._forget_ended()
+
+    def handle_request(self, request: int, http: HttpRequest, *, now: float) -> None:
+        """A REST request arrived; exactly one `Respond` answers it."""
+        self._open(now)
+        path = split_path(http.path)[1]
+        strikes = self._mischief.on_request(path, now=now)
+        changes = [placed for placed in strikes if concerns_response(placed.fault)]
+        for placed in strikes:
+            if placed not in changes:
+                self._strike(placed, None, now)
+        self._forget_ended()
+        stale = next((placed for placed in changes if placed.fault.kind == "stale"), None)
+        picture = self._picture(path, stale, now)
+        response = self._snapshots.answer(http, picture, wall_ms=self._feed.wall_ms(now), now=now)
+        for placed in changes:
+            if placed is not stale:
+                response, detail = changed_response(placed.fault, response, path)
+                self._fired(placed, f"{path}: {detail}", now)
+        self._effects.append(Respond(request=request, response=response))
+        query = [[name, REDACTED if is_secret(name) else value] for name, value in http.query]
+        self.truth.write(
+            "request",
+            now=now,
+            request=request,
+            method=http.method,
+            path=http.path,
+            query=query,
+            status=response.status,
+        )
+
+    def handle_deadline(self, *, now: float) -> None:
+        """Time has passed; an early or repeated call does nothing."""
+        self._open(now)
+        # Alarms set from here on wait for the next call, so that the driver can speak in between.
+        newest = self._alarms.last_order
+        ticks = 0
+        while True:
+            alarm = self._alarms.soonest()
+            alarm_at = None if alarm is None or alarm.order > newest else alarm.at
+            fault_at = self._fault_at()
+            tick_at = self._feed.next_tick_at
+            due = min((at for at in (alarm_at, fault_at, tick_at) if at is not None), default=None)
+            if due is None or due > now:
+                break
+            if due == alarm_at:
+                self._ring(self._alarms.take(), now)
+            elif due == fault_at:
+                self._strike_by_time(now)
+            else:
+                ticks += 1
+                for publication in self._feed.tick(now=now, caught_up=ticks >= CATCH_UP_MAX):
+                    self._announce(publication, now)
+        self._forget_ended()
+
+    def poll_effects(self) -> list[Effect]:
+        """What the driver must do now, in order; empty when called again."""
+        effects = list(self._effects)
+        self._effects.clear()
+        return effects
+
+    def poll_deadline(self) -> tuple[float, str] | None:
+        """When to call `handle_deadline`, and why; None is never."""
+        if self._started_at is None:
+            return (0.0, Timer.OPENING.value)
+        alarm = self._alarms.soonest()
+        fault_at = self._fault_at()
+        moments = [
+            None if alarm is None else (alarm.at, alarm.timer.value),
+            None if fault_at is None else (fault_at, Timer.FAULT.value),
+            None
+            if self._feed.next_tick_at is None
+            else (self._feed.next_tick_at, Timer.TICK.value),
+        ]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    # What an operator may do.
+
+    def publish(self, channel: str, payload: dict[str, Any] | None = None, *, now: float) -> str:
+        """Publishes one entry and returns its id in the current epoch.
+
+        Without a payload the market makes one. A given payload changes the market too, so REST
+        agrees with it.
+        """
+        self._open(now)
+        publication = self._feed.publish(channel, payload, now=now)
+        self._announce(publication, now)
+        self._forget_ended()
+        return publication.entry_id
+
+    def restart(self, *, announce: bool, now: float) -> None:
+        """Starts a new epoch: buffers and numbers are new, the market goes on.
+
+        Announced, everybody gets `reconnect` and a grace; otherwise every connection ends at once.
+        """
+        self._open(now)
+        if announce:
+            self.notice_reconnect(
+                connection=None, reason="server_upgrade", grace_s=self.default_grace_s, now=now
+            )
+            return
+        self.begin_epoch("crash", now=now)
+        self.drop(None, reset=False, now=now)
+
+    def begin_epoch(self, cause: str, *, now: float) -> None:
+        """Lets a new epoch serve logins from here on; open connections stay where they are."""
+        self._open(now)
+        self._feed.begin_epoch(cause, now=now)
+        self._retire_epochs()
+
+    def notice_reconnect(
+        self, *, connection: int | None, reason: str, grace_s: float, now: float
+    ) -> None:
+        """Sends `reconnect` to one connection or to all that are logged in.
+
+        They stream on in their epoch for `grace_s` seconds and are closed then; whoever logs in
+        meanwhile meets a new epoch.
+        """
+        self._open(now)
+        told = self._addressed(connection)
+        self.begin_epoch("notice", now=now)
+        for leaving in told:
+            if connection is None and not leaving.logged_in:
+                continue
+            leaving.leaving = True
+            self._alarms.set(Timer.GRACE, now + grace_s, connection=leaving.number)
+            self._delivery.control(leaving, "reconnect", Reconnect(reason=reason), now)
+        self._forget_ended()
+
+    def drop(self, connection: int | None, *, reset: bool, now: float) -> None:
+        """Ends one connection or all without a close frame."""
+        self._open(now)
+        for dropped in self._addressed(connection):
+            self._delivery.abort(dropped, reset=reset, now=now)
+        self._forget_ended()
+
+    def pause(self, *, now: float) -> None:
+        """Stops the market; `publish` still works."""
+        self._open(now)
+        self._feed.pause()
+
+    def resume(self, *, now: float) -> None:
+        """Lets the market go on."""
+        self._open(now)
+        self._feed.resume(now=now)
+
+    def place(self, fault: Fault) -> int:
+        """Places a fault and returns its number, counted from 1."""
+        return self._mischief.place(fault).number
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """What became of each fault, in the order of their numbers."""
+        return self._mischief.receipts()
+
+    def connections(self) -> tuple[ConnectionView, ...]:
+        """The open connections."""
+        return tuple(each.view() for each in self._connections.values())
+
+    @property
+    def epoch(self) -> str | None:
+        """The epoch that serves new logins, None before anything has happened."""
+        epochs = self._feed.epochs
+        return epochs.current.name if epochs.living else None
+
+    # What faults ask for (see `strikes.Service`).
+
+    @property
+    def default_grace_s(self) -> float:
+        """Seconds between `reconnect` and the close."""
+        return self.options.reconnect_grace_s
+
+    def require_snapshot(
+        self, connection: Connection, reason: str, channels: tuple[str, ...], now: float
+    ) -> None:
+        """Sends `snapshot_required` to a connection."""
+        self._sessions.require_snapshot(connection, reason, channels, now)
+
+    def set_listener(self, mode: ListenerMode, seconds: float, *, now: float) -> None:
+        """Switches the listener and back after so many seconds."""
+        self._effects.append(RefuseConnections(mode=mode))
+        self._listener_until = max(self._listener_until, now + seconds)
+        self._alarms.set(Timer.LISTENER, now + seconds)
+
+    def step_clock(self, offset_ms: int) -> None:
+        """Steps the wall clock, forward or back."""
+        self._feed.step_clock(offset_ms)
+
+    def wake(self, timer: Timer, at: float, connection: Connection) -> None:
+        """Sets an alarm for a connection."""
+        self._alarms.set(timer, at, connection=connection.number)
+
+    # How it is done.
+
+    def _open(self, now: float) -> None:
+        """Lets the market begin with the first thing that happens, for only then is there a now."""
+        if self._started_at is not None:
+            return
+        self._started_at = now
+        self._feed.open(now=now)
+
+    def _announce(self, publication: Publication, now: float) -> None:
+        """Sends a publication to everybody whose epoch published it."""
+        encoded: Encoded = {}
+        for connection in list(self._connections.values()):
+            epoch = connection.epoch
+            if epoch is not None and epoch.name in publication.entries:
+                entry = publication.entries[epoch.name]
+                self._sessions.stream(connection, entry, encoded, now=now)
+        for placed in self._mischief.on_entry(now=now):
+            self._strike(placed, None, now)
+
+    def _ring(self, alarm: Alarm, now: float) -> None:
+        """Does what an alarm was set for, unless its connection has gone meanwhile."""
+        if alarm.timer is Timer.LISTENER:
+            if now >= self._listener_until:
+                self._effects.append(RefuseConnections(mode="accept"))
+        elif alarm.timer is Timer.SUPERSEDE:
+            self._supersede_now(now)
+        connection = self._connections.get(alarm.connection or 0)
+        if connection is None or connection.is_gone():
+            return
+        match alarm.timer:
+            case Timer.LOGIN:
+                self._sessions.time_out(connection, now=now)
+            case Timer.REPLAY:
+                self._sessions.continue_replay(connection, now=now)
+            case Timer.RESUME_COMPLETE:
+                self._sessions.complete(connection, now=now)
+            case Timer.GRACE:
+                self._end_grace(connection, now)
+            case Timer.STALL_ENDS:
+                self._delivery.stall(connection, stalled=False)
+            case Timer.REORDER_ENDS:
+                self._delivery.release(connection, now=now)
+            case _:
+                pass
+
+    def _end_grace(self, connection: Connection, now: float) -> None:
+        code = self.options.reconnect_close_code
+        if code == FIN_CODE:
+            self._delivery.abort(connection, reset=False, now=now)
+        else:
+            self._delivery.close(connection, code, "reconnect", now=now)
+
+    def _supersede_soon(self, out: Outgoing, now: float) -> None:
+        self._superseded.append(out)
+        self._alarms.set(Timer.SUPERSEDE, now)
+
+    def _supersede_now(self, now: float) -> None:
+        superseded, self._superseded = self._superseded, []
+        for out in superseded:
+            if out.entry is not None:
+                self._announce(self._feed.supersede(out.entry, now=now), now)
+
+    def _picture(self, path: str, stale: Placed | None, now: float) -> Picture:
+        lag_s, entries = self.options.snapshot_lag_s, 0
+        if stale is not None:
+            fault = stale.fault
+            lag_s = max(lag_s, fault.seconds or 0.0)
+            entries = fault.entries or int(fault.entries is None and fault.seconds is None)
+            self._fired(stale, f"{path}: {entries} entries, {lag_s:g} s behind", now)
+        return self._feed.picture(path, lag_s=lag_s, entries=entries, now=now)
+
+    def _fault_at(self) -> float | None:
+        moment = self._mischief.next_moment()
+        return None if moment is None or self._started_at is None else self._started_at + moment
+
+    def _strike_by_time(self, now: float) -> None:
+        elapsed_s = now - (self._started_at or 0.0)
+        for placed in self._mischief.at_moment(elapsed_s, now=now):
+            self._strike(placed, None, now)
+
+    def _strike(self, placed: Placed, connection: Connection | None, now: float) -> None:
+        """Performs a fault on its connection, or on all that are meant when it has none."""
+        fault = placed.fault
+        if concerns_service(fault):
+            self._fired(placed, strike_service(fault, self, now=now), now)
+            return
+        struck = self._meant(fault) if connection is None else [connection]
+        details = [
+            f"connection {each.ordinal}: {detail}"
+            for each in struck
+            if not each.is_gone()
+            and (detail := strike_connection(fault, each, self, self._delivery, now=now))
+        ]
+        if details:
+            self._fired(placed, "; ".join(details), now)
+        elif fault.kind != "reorder":
+            placed.miss("no connection to strike")
+
+    def _meant(self, fault: Fault) -> list[Connection]:
+        return [
+            each
+            for each in self._connections.values()
+            if (each.logged_in if fault.connection is None else each.ordinal == fault.connection)
+        ]
+
+    def _fired(self, placed: Placed, detail: str, now: float) -> None:
+        placed.fire(detail, now=now)
+        self.truth.write(
+            "fault", now=now, fault=placed.number, fault_kind=placed.fault.kind, detail=detail
+        )
+
+    def _addressed(self, connection: int | None) -> list[Connection]:
+        if connection is None:
+            return [each for each in self._connections.values() if not each.is_gone()]
+        if connection not in self._connections:
+            raise LookupError(f"no such connection: {connection}")
+        return [self._connections[connection]]
+
+    def _forget_ended(self) -> None:
+        ended = [key for key, each in self._connections.items() if each.stage == "ended"]
+        for key in ended:
+            del self._connections[key]
+        if ended:
+            self._retire_epochs()
+
+    def _retire_epochs(self) -> None:
+        self._feed.epochs.retire(
+            each.epoch for each in self._connections.values() if each.epoch is not None
+        )

@@ -1,0 +1,259 @@
+"""The way out: every frame to a connection passes here, and so does every fault that meets it."""
+
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+import msgspec
+
+from lastseen.dialects.oddspapi.wire import encode_text
+from lastseen_simulator.gateway.connections import Connection, Outgoing
+from lastseen_simulator.gateway.effects import Abort, CloseConnection, Effect, Stall, Transmit
+from lastseen_simulator.gateway.mischief import Mischief, Placed
+from lastseen_simulator.truth import TruthLog
+
+__all__ = ["DRIP_BYTES_PER_S", "Delivery"]
+
+DRIP_BYTES_PER_S: Final = 64.0
+"""Default pace of a drip: a frame of a few hundred bytes takes some seconds."""
+
+Strike = Callable[[Placed, Connection, float], None]
+Supersede = Callable[[Outgoing, float], None]
+RequireSnapshot = Callable[[Connection, str, tuple[str, ...], float], None]
+
+
+@attrs.define(eq=False)
+class Delivery:
+    """Sends frames, ends connections, and writes both into the truth log.
+
+    `strike` performs a fault that is no matter of the frame itself; `supersede` publishes newer
+    values for a withheld entry; `require_snapshot` admits a loss.
+    """
+
+    effects: list[Effect]
+    truth: TruthLog
+    mischief: Mischief
+    strike: Strike
+    supersede: Supersede
+    require_snapshot: RequireSnapshot
+
+    def control(self, connection: Connection, name: str, frame: msgspec.Struct, now: float) -> None:
+        """Sends a control frame, always JSON text (§1)."""
+        out = Outgoing(name=name, data=encode_text(frame), control=frame)
+        self.deliver(connection, out, now=now)
+
+    def deliver(self, connection: Connection, out: Outgoing, *, now: float) -> None:
+        """Sends one frame past the faults that meet it; nothing once the connection is gone."""
+        if connection.is_gone():
+            return
+        counts = connection.count(out)
+        if not self.mischief.has_frame_faults():
+            self._transmit(connection, out, now)
+            return
+        if out.entry is None:
+            # What waits to be overtaken must not slip behind a control frame that bounds it.
+            self.release(connection, now=now)
+        changes = self._strikes(connection, out, counts, "before", now)
+        if out.entry is not None:
+            changes = connection.armed + changes
+            connection.armed = []
+        if connection.is_gone() or self._cut(connection, out, counts, now):
+            return
+        self._send_changed(connection, out, changes, now)
+        if connection.is_gone():
+            return
+        for placed in self._strikes(connection, out, counts, "after", now):
+            if placed.fault.kind == "duplicate":
+                self._repeat(connection, out, placed, now)
+            else:
+                connection.armed.append(placed)
+
+    def odd(self, connection: Connection, data: str | bytes, note: str, *, now: float) -> None:
+        """Sends a message that no gateway should send; it counts as no frame."""
+        if not connection.is_gone():
+            self.effects.append(Transmit(connection=connection.number, data=data))
+            self.truth.write("control", now=now, connection=connection.number, frame={"odd": note})
+
+    def release(self, connection: Connection, *, now: float) -> None:
+        """Sends what waited to be overtaken, although nothing came past."""
+        waiting, connection.waiting = connection.waiting, []
+        placed, connection.overtaken_by = connection.overtaken_by, None
+        for out in waiting:
+            self._transmit(connection, out, now)
+        if placed is not None:
+            placed.claimed -= 1
+            placed.miss("no frame of another channel came past")
+
+    def close(self, connection: Connection, code: int, reason: str, *, now: float) -> None:
+        """Closes with a close frame."""
+        if connection.stage == "ended":
+            return
+        if not connection.muted:
+            self.release(connection, now=now)
+        connection.stage = "ended"
+        self.effects.append(CloseConnection(connection=connection.number, code=code, reason=reason))
+        self._closed(connection, "server", code, reason, now)
+
+    def abort(self, connection: Connection, *, reset: bool, now: float) -> None:
+        """Ends without a close frame."""
+        if connection.stage == "ended":
+            return
+        connection.stage = "ended"
+        self.effects.append(Abort(connection=connection.number, reset=reset))
+        self._closed(connection, "server_abort", 1006, "RST" if reset else "FIN", now)
+
+    def mute(self, connection: Connection) -> None:
+        """Makes it half-open: whatever comes or goes from here on is lost."""
+        if not connection.is_gone():
+            connection.muted = True
+            self.effects.append(Stall(connection=connection.number, stalled=True))
+
+    def stall(self, connection: Connection, *, stalled: bool) -> None:
+        """Stops or resumes the socket; frames go on queueing in the driver."""
+        if not connection.is_gone():
+            self.effects.append(Stall(connection=connection.number, stalled=stalled))
+
+    def _closed(self, connection: Connection, by: str, code: int, reason: str, now: float) -> None:
+        self.truth.write(
+            "closed", now=now, connection=connection.number, by=by, code=code, reason=reason
+        )
+
+    def _strikes(
+        self,
+        connection: Connection,
+        out: Outgoing,
+        counts: dict[tuple[str, str | None], int],
+        side: str,
+        now: float,
+    ) -> list[Placed]:
+        """Performs the strikes on this side and returns those that change the frame instead."""
+        changes: list[Placed] = []
+        for placed in self.mischief.at_frame(
+            connection.ordinal, counts, out.channel, side, now=now
+        ):
+            if placed.fault.kind in ("duplicate", "gap", "reorder", "drip"):
+                changes.append(placed)
+            else:
+                self.strike(placed, connection, now)
+        return changes
+
+    def _cut(
+        self,
+        connection: Connection,
+        out: Outgoing,
+        counts: dict[tuple[str, str | None], int],
+        now: float,
+    ) -> bool:
+        """Puts a part of the frame on the wire and lets the path fail there."""
+        cuts = self.mischief.at_frame(connection.ordinal, counts, out.channel, "inside", now=now)
+        if not cuts:
+            return False
+        self.release(connection, now=now)
+        cut_at = cuts[0].position.byte
+        self.effects.append(Transmit(connection=connection.number, data=out.data, cut_at=cut_at))
+        self.withhold(connection, out, f"cut after {cut_at} bytes", now=now)
+        self.strike(cuts[0], connection, now)
+        return True
+
+    def _send_changed(
+        self, connection: Connection, out: Outgoing, changes: list[Placed], now: float
+    ) -> None:
+        by_kind: dict[str, Placed] = {}
+        for placed in changes:
+            if placed.fault.kind in by_kind:
+                # One frame is changed once in each way; the other fault keeps its strike.
+                placed.claimed -= 1
+                placed.miss("another fault of this kind struck the same frame")
+            else:
+                by_kind[placed.fault.kind] = placed
+        if (gap := by_kind.get("gap")) is not None:
+            self._withhold(connection, out, gap, now)
+            return
+        if (reorder := by_kind.get("reorder")) is not None and not connection.waiting:
+            connection.overtaken_by = reorder
+            connection.waiting.append(out)
+            self.strike(reorder, connection, now)
+            return
+        if connection.waiting and connection.waiting[0].channel == out.channel:
+            connection.waiting.append(out)
+            return
+        drip = by_kind.get("drip")
+        if drip is None:
+            self._transmit(connection, out, now)
+        else:
+            pace = drip.fault.bytes_per_s or DRIP_BYTES_PER_S
+            self._transmit(connection, out, now, drip_bytes_per_s=pace)
+            self._fired(drip, connection, f"at {pace:g} bytes/s", now)
+        self._overtaken(connection, now)
+        if (duplicate := by_kind.get("duplicate")) is not None:
+            self._repeat(connection, out, duplicate, now)
+
+    def _overtaken(self, connection: Connection, now: float) -> None:
+        placed, connection.overtaken_by = connection.overtaken_by, None
+        waiting, connection.waiting = connection.waiting, []
+        for out in waiting:
+            self._transmit(connection, out, now)
+        if placed is not None:
+            self._fired(placed, connection, f"{len(waiting)} frames overtaken", now)
+
+    def _withhold(self, connection: Connection, out: Outgoing, placed: Placed, now: float) -> None:
+        lost = placed.fault.loss == "lost"
+        self.withhold(connection, out, "lost" if lost else "coalesced", now=now)
+        entry_id = "" if out.entry is None else f"{out.entry.channel} {out.entry.entry_id}"
+        self._fired(placed, connection, f"withheld {entry_id}", now)
+        if not lost:
+            self.supersede(out, now)
+        elif out.channel is not None:
+            self.require_snapshot(connection, "client_backpressure", (out.channel,), now)
+
+    def _repeat(self, connection: Connection, out: Outgoing, placed: Placed, now: float) -> None:
+        self._transmit(connection, out, now, how="duplicate")
+        entry_id = "" if out.entry is None else out.entry.entry_id
+        self._fired(placed, connection, f"sent {entry_id} twice", now)
+
+    def _transmit(
+        self,
+        connection: Connection,
+        out: Outgoing,
+        now: float,
+        *,
+        how: str | None = None,
+        drip_bytes_per_s: float | None = None,
+    ) -> None:
+        self.effects.append(
+            Transmit(connection=connection.number, data=out.data, drip_bytes_per_s=drip_bytes_per_s)
+        )
+        if out.entry is None:
+            frame = msgspec.to_builtins(out.control)
+            self.truth.write("control", now=now, connection=connection.number, frame=frame)
+        else:
+            self.truth.write(
+                "sent",
+                now=now,
+                connection=connection.number,
+                channel=out.entry.channel,
+                entryId=out.entry.entry_id,
+                how=how or out.name,
+            )
+
+    def withhold(self, connection: Connection, out: Outgoing, why: str, *, now: float) -> None:
+        """Records that a frame is not sent, and why."""
+        entry_id = None if out.entry is None else out.entry.entry_id
+        self.truth.write(
+            "withheld",
+            now=now,
+            connection=connection.number,
+            channel=out.channel,
+            entryId=entry_id,
+            why=why,
+        )
+
+    def _fired(self, placed: Placed, connection: Connection, detail: str, now: float) -> None:
+        placed.fire(f"connection {connection.ordinal}: {detail}", now=now)
+        self.truth.write(
+            "fault",
+            now=now,
+            fault=placed.number,
+            fault_kind=placed.fault.kind,
+            detail=placed.detail,
+        )

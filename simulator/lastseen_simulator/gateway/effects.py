@@ -1,0 +1,117 @@
+"""What the driver of a gateway must do, and the HTTP messages it carries.
+
+The gateway never does I/O. After every `handle_*` and every control call its driver drains
+`Gateway.poll_effects` and acts on each effect in order. After `CloseConnection` or `Abort` no
+further effect names that connection.
+"""
+
+from typing import Literal
+
+import attrs
+
+__all__ = [
+    "Abort",
+    "CloseConnection",
+    "Effect",
+    "HttpRequest",
+    "HttpResponse",
+    "ListenerMode",
+    "RefuseConnections",
+    "Respond",
+    "Stall",
+    "Transmit",
+    "TransmitRaw",
+]
+
+ListenerMode = Literal["accept", "refuse", "accept_then_close"]
+
+
+@attrs.frozen(kw_only=True)
+class HttpRequest:
+    """One REST request; `path` without the query, `query` decoded and in order."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+@attrs.frozen(kw_only=True)
+class HttpResponse:
+    """One REST answer, with the ways it may break.
+
+    `cut_at=n` announces the length of the whole body, sends `n` bytes of it and closes; `stall`
+    sends the head and then nothing, keeping the connection open.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    cut_at: int | None = None
+    stall: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Transmit:
+    """Send one message: `str` as WebSocket text, `bytes` as WebSocket binary.
+
+    `cut_at=n` puts only the first `n` bytes of the encoded WebSocket frame on the wire;
+    `drip_bytes_per_s` spreads the frame's bytes over time.
+    """
+
+    connection: int
+    data: str | bytes
+    cut_at: int | None = None
+    drip_bytes_per_s: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TransmitRaw:
+    """Put bytes on the TCP stream as they are, whatever RFC 6455 says about them."""
+
+    connection: int
+    data: bytes
+
+
+@attrs.frozen(kw_only=True)
+class CloseConnection:
+    """Close with a WebSocket close frame."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Abort:
+    """Vanish without a close frame: FIN, or RST when `reset`."""
+
+    connection: int
+    reset: bool
+
+
+@attrs.frozen(kw_only=True)
+class Stall:
+    """Neither read nor write this socket, nor answer its pings, until `stalled=False`."""
+
+    connection: int
+    stalled: bool
+
+
+@attrs.frozen(kw_only=True)
+class Respond:
+    """Answer the REST request with this number."""
+
+    request: int
+    response: HttpResponse
+
+
+@attrs.frozen(kw_only=True)
+class RefuseConnections:
+    """Switch the listener: accept, refuse at TCP level, or accept and close at once."""
+
+    mode: ListenerMode
+
+
+Effect = Transmit | TransmitRaw | CloseConnection | Abort | Stall | Respond | RefuseConnections
