@@ -1,0 +1,280 @@
+"""Following one feed: events to lines, commands to answers, and how it ends."""
+
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final, final
+
+import attrs
+import trio
+from rich.console import Console
+
+from lastseen.dialects.oddspapi import OddsPapi, Subscription
+from lastseen.errors import PayloadError
+from lastseen.events import Disconnected, Entry, Event, Failure, LoggedIn, StateSnapshot
+from lastseen.options import SessionOptions
+from lastseen.replica import Replica
+from lastseen.secret import Secret
+from lastseen_simulator.command import CommandError
+from lastseen_simulator.command._tail_claims import Claims
+from lastseen_simulator.command._tail_lines import Lines, json_line, printable
+from lastseen_simulator.command._tail_output import Output, read_commands
+from lastseen_simulator.command._tail_table import LiveTable, Rates
+from lastseen_trio import Feed, open_feed
+
+__all__ = ["Plan", "follow"]
+
+UNREACHABLE: Final = 3
+REJECTED: Final = 4
+
+_BATCH_EVENTS: Final = 256
+_TABLE_PAUSE_S: Final = 0.25
+_PROGRESS_PAUSE_S: Final = 5.0
+_LAST_WORDS_S: Final = 1.0
+"""How long the last lines may take when whoever reads them does not."""
+
+_REFUSALS: Final = (Failure.REJECTED, Failure.FATAL)
+_KEY_STATUSES: Final = (401, 403)
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """Everything the command line and the environment said."""
+
+    subscription: Subscription
+    url: str
+    shown_url: str
+    rest_url: str | None
+    key: Secret
+    options: SessionOptions
+    lines: Lines | None
+    """None to say nothing."""
+    table: bool
+    progress: bool
+    commands: bool
+    duration_s: float
+    until_synced: bool
+    attempts: int
+
+
+async def follow(plan: Plan) -> int:
+    """Follows until told to stop and returns the exit code; raises `CommandError` for 3 and 4."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with (
+            _open_output() as output,
+            open_feed(
+                plan.subscription,
+                url=plan.url,
+                key=plan.key,
+                rest_url=plan.rest_url,
+                options=plan.options,
+            ) as feed,
+        ):
+            tail = Tail(plan, feed, output)
+            try:
+                await tail.run(signals)
+            finally:
+                tail.close()
+            await tail.finish()
+    if tail.trouble is not None:
+        raise tail.trouble
+    return tail.code
+
+
+@asynccontextmanager
+async def _open_output() -> AsyncGenerator[Output]:
+    """Standard output; a reader that has gone ends the block with BrokenPipeError."""
+    output = Output(sys.stdout.encoding or "utf-8")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(output.run)
+        yield output
+        with trio.move_on_after(_LAST_WORDS_S):
+            await output.drained()
+        nursery.cancel_scope.cancel()
+
+
+@final
+@attrs.define(eq=False)
+class Tail:
+    """One run of the command."""
+
+    plan: Plan
+    feed: Feed
+    output: Output
+    code: int = attrs.field(init=False, default=0)
+    trouble: CommandError | None = attrs.field(init=False, default=None)
+    _replica: Replica = attrs.field(init=False)
+    _claims: Claims = attrs.field(init=False, factory=Claims)
+    _rates: Rates = attrs.field(init=False, factory=Rates)
+    _table: LiveTable | None = attrs.field(init=False, default=None)
+    _started_at: float = attrs.field(init=False, factory=trio.current_time)
+    _logged_in: bool = attrs.field(init=False, default=False)
+    _failures: int = attrs.field(init=False, default=0)
+    _last_end: Disconnected | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        # The replica reads payloads; it has no use for the key.
+        dialect = OddsPapi(subscription=self.plan.subscription, key=Secret(""))
+        self._replica = Replica(dialect)
+        if self.plan.table:
+            self._table = LiveTable(Console())
+
+    async def run(self, signals: AsyncIterator[int]) -> None:
+        """Follows until a signal, a command, the duration, or an end for good."""
+        if self.plan.lines is not None:
+            self._say(self.plan.lines.opening())
+        with trio.move_on_after(self.plan.duration_s):
+            async with trio.open_nursery() as nursery:
+                scope = nursery.cancel_scope
+                nursery.start_soon(self._watch_signals, signals, scope)
+                if self.plan.commands:
+                    nursery.start_soon(self._obey, scope)
+                if self.plan.table or self.plan.progress:
+                    nursery.start_soon(self._tick)
+                await self._consume()
+                scope.cancel()
+
+    async def finish(self) -> None:
+        """Closes the feed, takes what it still says, and sums up."""
+        claims = self._claims.all(self.feed.status())
+        await self.feed.aclose()
+        with trio.move_on_after(_LAST_WORDS_S):
+            async for batch in self.feed.batches(_BATCH_EVENTS):
+                self._take(batch, closing=True)
+                await self.output.room()
+        lines = self.plan.lines
+        if lines is not None and self.trouble is None:
+            status, counters = self.feed.status(), self.feed.counters()
+            channels = {
+                row.channel: {
+                    "state": claims[row.channel].state.value,
+                    "proof": claims[row.channel].proof.value,
+                    "cursor": row.cursor,
+                    "lag": row.lag,
+                    "counters": attrs.asdict(counters[row.channel]),
+                }
+                for row in status.channels
+                if row.channel in claims
+            }
+            odd: dict[str, int] = {}
+            for (code, _), count in self.feed.anomalies().items():
+                odd[code.value] = odd.get(code.value, 0) + count
+            units = len(self._replica.state())
+            summary: dict[str, Any] = {"units": units, "channels": channels, "anomalies": odd}
+            self._say(lines.summary(summary, at=self._at))
+
+    def close(self) -> None:
+        """Lets go of the terminal."""
+        if self._table is not None:
+            self._table.close()
+            self._table = None
+
+    @property
+    def _at(self) -> float:
+        return trio.current_time() - self._started_at
+
+    def _say(self, lines: list[str]) -> None:
+        if self._table is not None:
+            self._table.say(lines)
+        else:
+            self.output.put(lines)
+
+    async def _consume(self) -> None:
+        async for batch in self.feed.batches(_BATCH_EVENTS):
+            self._take(batch)
+            if self.trouble is not None:
+                return
+            if self.plan.until_synced and self._claims.synced(self.feed.status()):
+                return
+            await self.output.room()
+        self._judge_stop()
+
+    def _take(self, batch: list[Event], *, closing: bool = False) -> None:
+        """Applies events and says what they are worth, in their order."""
+        lines = self.plan.lines
+        epoch, at = self.feed.position.epoch, self._at
+        for event in batch:
+            if not self._apply(event):
+                continue
+            if lines is not None:
+                self._say(lines.event(event, epoch=epoch, at=at))
+            changed = self._claims.take(event)
+            if not closing:
+                self._count(event)
+                if changed:
+                    self._say_claims()
+        if not closing:
+            self._say_claims()
+
+    def _say_claims(self) -> None:
+        if self.plan.lines is not None:
+            for channel, claim in self._claims.changes(self.feed.status()).items():
+                self._say(self.plan.lines.claim(channel, claim, at=self._at))
+
+    def _apply(self, event: Event) -> bool:
+        try:
+            self._replica.apply(event)
+        except PayloadError:
+            if isinstance(event, Entry):
+                self.feed.reject(event)
+            elif isinstance(event, StateSnapshot):
+                self.feed.resync(event.channel)
+            return False
+        return True
+
+    def _count(self, event: Event) -> None:
+        """Gives up on a first connection that never comes about; afterwards it never does."""
+        if isinstance(event, LoggedIn):
+            self._logged_in = True
+        elif isinstance(event, Disconnected):
+            self._last_end = event
+            self._failures += 1
+            tired = 0 < self.plan.attempts <= self._failures
+            if tired and not self._logged_in and self.feed.status().stopped is None:
+                self._give_up(event.failure, event.code, event.reason)
+
+    def _judge_stop(self) -> None:
+        """The session is over for good: nobody asked for that, so somebody refused us."""
+        stopped = self.feed.status().stopped
+        end = self._last_end
+        failure = end.failure if end is not None else Failure.FATAL
+        self._give_up(failure, end.code if end is not None else None, stopped or "stopped")
+
+    def _give_up(self, failure: Failure, code: int | None, reason: str) -> None:
+        answered = code is None or code >= 1000 or code in _KEY_STATUSES
+        words = printable(reason) or failure.value
+        if self._logged_in or (failure in _REFUSALS and answered):
+            message = f"rejected by the gateway: {words}"
+            self.trouble = CommandError(message, exit_code=REJECTED)
+        else:
+            message = f"cannot reach {self.plan.shown_url}: {words}"
+            self.trouble = CommandError(message, exit_code=UNREACHABLE)
+
+    async def _watch_signals(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+        async for number in signals:
+            self.code = 130 if number == signal.SIGINT else 0
+            scope.cancel()
+
+    async def _obey(self, scope: trio.CancelScope) -> None:
+        async with aclosing(read_commands()) as commands:
+            async for command in commands:
+                if command == "state":
+                    state = {"event": "state", "state": self._replica.state()}
+                    self.output.put([json_line(state)])
+                elif command == "stop":
+                    scope.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(_TABLE_PAUSE_S if self.plan.table else _PROGRESS_PAUSE_S)
+            status, rates = self.feed.status(), self._rates.take(self.feed.counters(), at=self._at)
+            claims = self._claims.all(status)
+            if self._table is not None:
+                self._table.show(status, claims, rates)
+            else:
+                parts = [
+                    f"{row.channel} {claims[row.channel].state.value} {rates[row.channel]:.0f}/s"
+                    for row in status.channels
+                ]
+                self._say([f"{self._at:9.3f}  {', '.join(parts)}"])
