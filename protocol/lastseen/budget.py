@@ -18,25 +18,27 @@ class Budget:
     limit: int
     window_s: float
     _used_at: deque[float] = attrs.field(init=False, factory=deque[float])
+    _paused_until: float = attrs.field(init=False, default=float("-inf"))
 
     def earliest(self, count: int = 1, *, now: float) -> float:
         """The first moment, not before `now`, at which `take(count)` can succeed."""
+        earliest = max(now, self._paused_until)
         excess = len(self._used_at) + count - self.limit
         if excess <= 0 or not self._used_at:
-            return now
-        return max(now, self._used_at[min(excess, len(self._used_at)) - 1] + self.window_s)
+            return earliest
+        return max(earliest, self._used_at[min(excess, len(self._used_at)) - 1] + self.window_s)
 
     def take(self, count: int = 1, *, now: float) -> bool:
         """Uses `count` at once, all or none; False when that would exceed the budget."""
         while self._used_at and self._used_at[0] + self.window_s <= now:
             self._used_at.popleft()
         # A request larger than the whole budget may go when the window is empty.
-        if self._used_at and len(self._used_at) + count > self.limit:
+        full = len(self._used_at) + count > self.limit
+        if now < self._paused_until or (self._used_at and full):
             return False
         self._used_at.extend([now] * count)
         return True
 
     def pause(self, seconds: float, *, now: float) -> None:
-        """The peer said when to come back: the budget is used up until then."""
-        self._used_at.clear()
-        self._used_at.extend([now + seconds - self.window_s] * self.limit)
+        """The peer said when to come back: nothing until then, and nothing is forgotten."""
+        self._paused_until = max(self._paused_until, now + seconds)

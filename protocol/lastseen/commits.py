@@ -35,7 +35,7 @@ class Commits:
                 self._not_before = max(self._not_before, now + self.interval_s)
         if self._in_flight is not None or not self._dirty:
             return None
-        if now < self._not_before and not flush:
+        if now < self._not_before and (self.failed or not flush):
             return None
         self._dirty = False
         self._number += 1

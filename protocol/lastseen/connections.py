@@ -83,7 +83,7 @@ class Connections:
     classify: Callable[[End, bool], Failure]
     on_lost: Callable[[Connection], None]
     """The owner is gone and nobody has taken its place."""
-    on_login_ended: Callable[[Connection], None]
+    on_login_ended: Callable[[Connection, float], None]
     """A connection that was connecting, logging in or fed has ended."""
     owner: Connection | None = attrs.field(init=False, default=None)
     candidate: Connection | None = attrs.field(init=False, default=None)
@@ -286,7 +286,7 @@ class Connections:
         was_owner, was_candidate = connection is self.owner, connection is self.candidate
         if not (was_owner or was_candidate):
             return
-        self.on_login_ended(connection)
+        self.on_login_ended(connection, now)
         if was_candidate:
             self.candidate = None
         if was_owner:

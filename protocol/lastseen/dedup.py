@@ -38,6 +38,10 @@ class Dedup:
         """The last accepted id, if a greater one is new without a look at the ring."""
         return (self._high, self._low) if self._members is None else None
 
+    def newest(self) -> Cursor | None:
+        """The last accepted id."""
+        return (self._high, self._low) if self._high >= 0 else None
+
     def advance(self, cursors: Sequence[Cursor]) -> None:
         """Accepts a run of ids that ascends, in both halves, from the frontier."""
         self._high, self._low = cursors[-1]

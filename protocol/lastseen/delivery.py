@@ -8,7 +8,7 @@ from typing import cast, final
 import attrs
 import msgspec
 
-from lastseen.events import Entry, Event, StateSnapshot
+from lastseen.events import Entry, Event, StateSnapshot, Stopped
 
 __all__ = ["Delivery", "Load", "Notice"]
 
@@ -128,7 +128,7 @@ class Delivery:
 
     def put(self, item: Event | Notice, *, first: bool = False) -> None:
         """Queues anything else; `first` lets a fall in status overtake waiting entries."""
-        if self._others >= _OTHERS_MAX and not isinstance(item, StateSnapshot | Notice):
+        if self._others >= _OTHERS_MAX and not isinstance(item, StateSnapshot | Notice | Stopped):
             self.lost_notices += 1
             return
         self._others += 1

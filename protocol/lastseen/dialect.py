@@ -72,6 +72,8 @@ class SnapshotContent:
     rows: Mapping[str, Mapping[str, Any]]
     entities: frozenset[str] | None = None
     """For a roster, the fixtures that exist."""
+    roster_channel: str | None = None
+    """For a roster, the channel whose position says how fresh it is."""
     as_of: AsOf | None = None
 
 

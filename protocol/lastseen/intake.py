@@ -9,7 +9,7 @@ from lastseen.anomalies import Anomalies
 from lastseen.delivery import Delivery
 from lastseen.errors import LocalProtocolError
 from lastseen.events import AnomalyCode, Entry, Event, Source, Why
-from lastseen.join import Join
+from lastseen.join import Join, at_or_below
 from lastseen.position import Cursor, PositionKeeper, parse_cursor, parse_cursors
 from lastseen.recovery import Recovery
 from lastseen.scopes import Channel, Row
@@ -65,6 +65,9 @@ class Intake:
             if channel.barrier is not None:
                 self.recovery.admit(channel, entry, cursor, now=now)
             elif channel.dedup.admit_exact(cursor):
+                before, channel.replayed = channel.replayed, cursor
+                if before is not None and at_or_below(cursor, before):
+                    channel.scrambled = True
                 scope = channel.scopes.get(entry.entity) or channel.scopes[None]
                 self.recovery.route(channel, scope, entry, now=now)
             else:
@@ -172,7 +175,7 @@ class Intake:
         self.delivery.finish_before(entry, self._finished)
         channel = self.recovery.channels.get(entry.channel)
         if channel is None:
-            self.unknown.quarantined += 1
+            self.recovery.retired[entry.channel].row.quarantined += 1
             return
         channel.row.quarantined += 1
         self.anomalies.note(AnomalyCode.ENTRY_REJECTED, channel.name, entry.id or "without id")
@@ -181,7 +184,7 @@ class Intake:
     def _finished(self, name: str, era: int, entries: list[Entry]) -> None:
         channel = self.recovery.channels.get(name)
         if channel is None:
-            self.unknown.applied += len(entries)
+            self.recovery.retired[name].row.applied += len(entries)
             return
         channel.row.applied += len(entries)
         # Only the present stretch of trust, over the present connection, moves the cursor (R10).

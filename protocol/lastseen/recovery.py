@@ -3,7 +3,7 @@
 The slow half of a session's data: nothing here happens once per entry.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import final
 
@@ -49,11 +49,15 @@ class Recovery:
     snapshots: SnapshotQueue
     anomalies: Anomalies
     channels: dict[str, Channel] = attrs.field(init=False, factory=dict[str, Channel])
+    retired: dict[str, Channel] = attrs.field(init=False, factory=dict[str, Channel])
+    """Channels of earlier subscriptions: their tallies go on (INV-S21)."""
     logged_in: bool = attrs.field(init=False, default=False)
     resume_deadline: float | None = attrs.field(init=False, default=None)
     cancelled: list[int] = attrs.field(init=False, factory=list[int])
     """Fetches whose answers are of no use any more; the session empties it."""
     _join: Join = attrs.field(init=False)
+    _heads: Mapping[str, Cursor] = attrs.field(init=False, factory=dict[str, Cursor])
+    """The peer's newest ids at login, also of channels that are not subscribed."""
     _backoff: Backoff = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -68,10 +72,7 @@ class Recovery:
         """Takes on the (effective) subscription: new channels appear, others are forgotten."""
         self.dialect = dialect
         for name in [name for name in self.channels if name not in dialect.channels]:
-            for entry in self.delivery.withdraw(name):
-                self.discard(self.channels[name], entry, Why.UNSUBSCRIBED)
-            self.position.drop(name)
-            del self.channels[name]
+            self._retire(self.channels.pop(name))
         for name in dialect.channels:
             if name not in self.channels:
                 self.position.block(name)
@@ -106,9 +107,10 @@ class Recovery:
     def discover(self, channel: Channel, entity: str | None, *, now: float) -> Scope | None:
         """A fixture we had not heard of: it needs a base. None when there are too many (R14)."""
         if len(channel.scopes) >= self.options.scopes_max:
-            self.anomalies.note(AnomalyCode.SCOPE_LIMIT, channel.name, "too many fixtures")
+            self._cut_short(channel, now=now)
             return None
         scope = self.scope(channel, entity)
+        scope.newborn = True
         # The channel is no longer synced in all its scopes, so it has no cursor (design §5a).
         self.position.drop(channel.name)
         channel.era += 1
@@ -138,10 +140,13 @@ class Recovery:
         # One draw for all channels, so that those with the same source still share a fetch.
         jitter_s = 0.0 if same_epoch else self._jitter_s()
         resumed: list[str] = []
+        self._heads = message.heads
         for channel in self.channels.values():
             cursor = self.position.cursor(channel.name)
+            # A cursor that fell while the login was on its way describes nothing any more (R2).
+            held = sent if cursor is not None else ()
             resumes = self._join.resumes(
-                channel.name, sent=sent, replayable=message.replayable, same=same_epoch
+                channel.name, sent=held, replayable=message.replayable, same=same_epoch
             )
             self._fence(channel, cursor, same_epoch=same_epoch)
             channel.head = message.heads.get(channel.name)
@@ -173,6 +178,11 @@ class Recovery:
         replaying = [channel for channel in self.channels.values() if channel.replaying]
         self.resume_deadline = None
         for channel in replaying:
+            if channel.scrambled:
+                # Live entries came in between, and nothing says which is the newer of two.
+                self.anomalies.note(AnomalyCode.ID_ORDER, channel.name, "replay out of order")
+                self.doubt(channel, now=now)
+                continue
             channel.replaying = False
             held = channel.replay_hold.release()
             channel.row.held -= len(held)
@@ -181,7 +191,7 @@ class Recovery:
                 self._arm_verification(channel, scope, since=(), now=now)
             for entry in held:
                 self.admit(channel, entry, entry.cursor, now=now)
-            if channel.barrier is None:
+            if channel.synced:
                 self._mark(channel, partial(self.position.release, channel.name))
             channel.settle()
         return bool(replaying)
@@ -201,14 +211,13 @@ class Recovery:
         self.position.adopt(epoch)
         for channel in self.channels.values():
             channel.dedup.reset()
+            # An id of the epoch before is no barrier for snapshots of this one (R11).
+            channel.head = None
         self.doubt_all(spread=True, now=now)
 
-    def abandon_resume(self) -> None:
+    def abandon_resume(self, *, now: float) -> None:
         """Resuming leads nowhere: the next login is a cold one (R13)."""
-        for channel in self.channels.values():
-            self.position.drop(channel.name)
-            for scope in channel.scopes.values():
-                scope.apply(ScopeInput.DOUBTED, self.delivery)
+        self.doubt_all(now=now)
 
     # Doubts.
 
@@ -216,9 +225,7 @@ class Recovery:
         """`snapshot_required`, in whatever phase it comes (HZ-B5, HZ-B6, HZ-C11, HZ-C12)."""
         for channel in self.channels.values():
             if message.channels is None or channel.name in message.channels:
-                head = message.heads.get(channel.name)
-                if head is not None and (channel.head is None or head > channel.head):
-                    channel.head = head
+                channel.raise_head(message.heads.get(channel.name))
                 self.doubt(channel, now=now)
 
     def doubt_all(self, *, spread: bool = False, now: float) -> None:
@@ -239,14 +246,17 @@ class Recovery:
         """The base of a channel, or of one fixture, must not be trusted: snapshot (R2, R14)."""
         if channel.kind is ScopeKind.NONE:
             return
+        # What was received so far is gone with this doubt: only a newer base makes up for it (R11).
+        channel.raise_head(channel.dedup.newest())
+        for entry in channel.replay_hold.copy()[-1:]:
+            channel.raise_head(entry.cursor)
         one = channel.scopes.get(entity) if entity is not None else None
         doubted = [one] if one is not None else list(channel.scopes.values())
         if any(scope.trusted or scope.state is ScopeState.RESUMING for scope in doubted):
-            for entry in self.delivery.withdraw(channel.name, entity):
-                if overflow:
-                    channel.row.dropped += 1
-                    self._tell(entry, Why.RESYNC)
-                else:
+            if overflow:
+                self._give_up(channel, entity)
+            else:
+                for entry in self.delivery.withdraw(channel.name, entity):
                     self.discard(channel, entry, Why.SUPERSEDED)
         if one is None:
             self._stop_replay(channel, Why.SUPERSEDED, overflow=overflow)
@@ -264,10 +274,14 @@ class Recovery:
 
     def fetch_started(self, fetch: Fetch) -> None:
         """The driver is asked for a snapshot of these scopes."""
-        for key in fetch.asked:
+        for key, fence in fetch.asked.items():
             scope = self._find(key)
-            if scope is not None:
-                scope.apply(ScopeInput.FETCH_STARTED, self.delivery)
+            if scope is None or scope.fence != fence:
+                continue
+            scope.apply(ScopeInput.FETCH_STARTED, self.delivery)
+            if key.entity is None:
+                for known in self.channels[key.channel].scopes.values():
+                    known.newborn = False
 
     def fetch_finished(
         self, fetch: Fetch, answer: SnapshotContent | SnapshotFault, *, now: float
@@ -282,7 +296,7 @@ class Recovery:
             if isinstance(answer, SnapshotFault):
                 reason: str | None = answer.reason
             else:
-                reason = self._refusal(channel, answer)
+                reason = self._refusal(channel, scope, answer)
             if reason is None and isinstance(answer, SnapshotContent):
                 self._apply(channel, scope, answer, now=now)
                 continue
@@ -292,8 +306,8 @@ class Recovery:
                 scope.apply(ScopeInput.FETCH_FAILED, self.delivery)
                 if channel.kind is ScopeKind.PER_ENTITY and key.entity is None:
                     self._want_known(channel, now=now)
-        if failed:
-            fault = answer if isinstance(answer, SnapshotFault) else None
+        fault = answer if isinstance(answer, SnapshotFault) else None
+        if failed or fault is not None:
             self.snapshots.failed(
                 fetch,
                 failed,
@@ -366,7 +380,28 @@ class Recovery:
         self, channel: Channel, code: AnomalyCode, entity: str | None, *, now: float
     ) -> None:
         self.anomalies.note(code, channel.name, "buffer cap crossed: resync")
+        if channel.kind is ScopeKind.NONE:
+            # Nothing to resync from: what waits is given up, and no claim was ever made.
+            self._give_up(channel, None)
         self.doubt(channel, entity, overflow=True, now=now)
+
+    def _give_up(self, channel: Channel, entity: str | None) -> None:
+        """What waits for the application is dropped, and counted as such (R14)."""
+        for entry in self.delivery.withdraw(channel.name, entity):
+            channel.row.dropped += 1
+            self._tell(entry, Why.RESYNC)
+
+    def _retire(self, channel: Channel) -> None:
+        """Forgets all of a channel but its tally: entries of it may be with the application."""
+        for entry in self.delivery.withdraw(channel.name):
+            self.discard(channel, entry, Why.UNSUBSCRIBED)
+        self._stop_replay(channel, Why.UNSUBSCRIBED)
+        for scope in channel.scopes.values():
+            self._empty(channel, scope.hold, Why.UNSUBSCRIBED)
+        channel.scopes.clear()
+        channel.era += 1
+        self.position.drop(channel.name)
+        self.retired[channel.name] = channel
 
     def _add_channel(self, name: str) -> None:
         channel = Channel(
@@ -375,6 +410,9 @@ class Recovery:
             dedup=self.mechanisms.dedup(self.options.ring_items),
             replay_hold=self._new_hold(),
         )
+        before = self.retired.pop(name, None)
+        if before is not None:
+            channel.row, channel.era = before.row, before.era + 1
         self.channels[name] = channel
         self.scope(channel, None)
         channel.settle()
@@ -423,6 +461,7 @@ class Recovery:
     def _resume(self, channel: Channel) -> None:
         channel.replaying = True
         channel.barrier = channel.head
+        channel.replayed, channel.scrambled = None, False
         if channel.barrier is None:
             self.position.block(channel.name)
         else:
@@ -458,6 +497,9 @@ class Recovery:
         scope.fence += 1
         scope.journal = None
         scope.verified = False
+        if scope.source is not None:
+            # What it wanted before the doubt would be asked for in vain (R4).
+            self.snapshots.forget(scope.source, scope.key)
         self._empty(channel, scope.hold, Why.SUPERSEDED, overflow=overflow)
         scope.apply(ScopeInput.DOUBTED, self.delivery)
 
@@ -486,16 +528,20 @@ class Recovery:
             if scope.key.entity is not None and scope.state in (ScopeState.COLD, ScopeState.STALE):
                 self._want(channel, scope, now=now)
 
-    def _refusal(self, channel: Channel, content: SnapshotContent) -> str | None:
+    def _refusal(self, channel: Channel, scope: Scope, content: SnapshotContent) -> str | None:
         """Why a well-formed answer must not become this channel's base (R11)."""
         if channel.name not in content.rows:
             return "the answer does not cover the channel"
         as_of = content.as_of
         if as_of is None:
             return None
+        dated, head = channel.name, channel.head
+        if self._is_roster(channel, scope) and content.roster_channel is not None:
+            dated = content.roster_channel
+            head = self._heads.get(dated)
         if as_of.epoch != self.position.epoch:
             problem = "snapshot of another epoch"
-        elif not self._join.is_fresh(as_of.cursors.get(channel.name), channel.head):
+        elif not self._join.is_fresh(as_of.cursors.get(dated), head):
             problem = "snapshot older than the head at login"
         else:
             return None
@@ -506,7 +552,7 @@ class Recovery:
         self, channel: Channel, scope: Scope, content: SnapshotContent, *, now: float
     ) -> None:
         if scope.state is ScopeState.SYNCED:
-            self._apply_verification(channel, scope, content)
+            self._apply_verification(channel, scope, content, now=now)
             return
         if not scope.apply_quietly(ScopeInput.SNAPSHOT_APPLIED):
             return
@@ -542,13 +588,22 @@ class Recovery:
         if not fits:
             self.overflow(channel, now=now)
 
-    def _apply_verification(self, channel: Channel, scope: Scope, content: SnapshotContent) -> None:
+    def _apply_verification(
+        self, channel: Channel, scope: Scope, content: SnapshotContent, *, now: float
+    ) -> None:
         overlay = scope.journal.copy() if scope.journal is not None else None
         scope.journal = None
         scope.verified = True
-        if overlay is not None:
+        if self._is_roster(channel, scope):
+            # What it lacks may be newer than it; what it adds was missing.
+            self._meet(channel, content.entities or frozenset(), now=now)
+        elif overlay is not None:
             self.delivery.put(self._snapshot(channel, scope, content, overlay=overlay))
         channel.settle()
+
+    @staticmethod
+    def _is_roster(channel: Channel, scope: Scope) -> bool:
+        return channel.kind is ScopeKind.PER_ENTITY and scope.key.entity is None
 
     def _snapshot(
         self,
@@ -557,13 +612,17 @@ class Recovery:
         content: SnapshotContent,
         overlay: tuple[Entry, ...] | None = None,
     ) -> StateSnapshot:
-        roster = channel.kind is ScopeKind.PER_ENTITY and scope.key.entity is None
+        roster = self._is_roster(channel, scope)
+        entities = content.entities
+        if roster and entities is not None:
+            scopes = channel.scopes.items()
+            entities = entities.union(name for name, known in scopes if name and known.newborn)
         return StateSnapshot(
             channel=channel.name,
             entity=scope.key.entity,
             rows={} if roster else content.rows[channel.name],
             overlay=overlay or (),
-            entities=content.entities if roster else None,
+            entities=entities if roster else None,
             proof=scope.proof,
             verification=overlay is not None,
         )
@@ -579,17 +638,36 @@ class Recovery:
     def _apply_roster(self, channel: Channel, entities: frozenset[str], *, now: float) -> None:
         """Fixtures that are gone are forgotten, unless entries of theirs came meanwhile."""
         for entity, scope in list(channel.scopes.items()):
-            if entity is None or entity in entities or len(scope.hold):
+            if entity is None or entity in entities or len(scope.hold) or scope.newborn:
                 continue
             if scope.source is not None:
                 self.snapshots.forget(scope.source, scope.key)
             del channel.scopes[entity]
-        for entity in sorted(entities):
-            if entity not in channel.scopes and len(channel.scopes) >= self.options.scopes_max:
-                self.anomalies.note(AnomalyCode.SCOPE_LIMIT, channel.name, "too many fixtures")
+        self._meet(channel, entities, now=now)
+
+    def _meet(self, channel: Channel, entities: frozenset[str], *, now: float) -> None:
+        """Every listed fixture has a scope, and gets a base if it has none."""
+        new = sorted(entities - channel.scopes.keys())
+        if new:
+            # No longer synced in all its scopes, so without a cursor (design §5a).
+            self.position.drop(channel.name)
+            channel.era += 1
+        for entity in new:
+            if len(channel.scopes) >= self.options.scopes_max:
+                self._cut_short(channel, now=now)
                 break
             self.scope(channel, entity)
         self._want_known(channel, now=now)
+
+    def _cut_short(self, channel: Channel, *, now: float) -> None:
+        """More fixtures than we may remember: the channel must not look whole (R14)."""
+        self.anomalies.note(AnomalyCode.SCOPE_LIMIT, channel.name, "too many fixtures")
+        roster = channel.scopes[None]
+        if roster.state is ScopeState.SYNCED:
+            channel.era += 1
+            self.position.drop(channel.name)
+            self._doubt_scope(channel, roster, overflow=False, now=now)
+            self._want(channel, roster, now=now)
 
     def _arm_verification(
         self, channel: Channel, scope: Scope, *, since: Iterable[Entry], now: float
@@ -597,11 +675,10 @@ class Recovery:
         """An unproven base is fetched once more, later, under everything applied since (R11)."""
         if scope.verified or scope.source is None or scope.state is not ScopeState.SYNCED:
             return
-        if scope.key.entity is None and channel.kind is ScopeKind.PER_ENTITY:
-            return
-        scope.journal = self._new_hold()
-        for entry in since:
-            scope.journal.put(entry)
+        if not self._is_roster(channel, scope):
+            scope.journal = self._new_hold()
+            for entry in since:
+                scope.journal.put(entry)
         self.snapshots.want(
             scope.source,
             scope.key,

@@ -68,6 +68,8 @@ class Scope:
     repeats: int = 0
     """Doubts in a row that came soon after a sync (HZ-C20)."""
     rows: int = 0
+    newborn: bool = False
+    """Met in the stream after the present roster was asked for, so that it may not be in it."""
     _unsynced: ScopeState = attrs.field(init=False, default=ScopeState.COLD)
     _fall_waits: bool = attrs.field(init=False, default=False)
     _revision: int = attrs.field(init=False, default=0)
@@ -137,13 +139,22 @@ class Channel:
     era: int = 0
     """The present stretch of trust; only its own entries may move the cursor."""
     head: Cursor | None = None
-    """The peer's newest id when it last said so: the barrier of R3 and R11, never a position."""
+    """The peer's newest id as far as we know: the barrier of R3 and R11, never a position."""
     replaying: bool = False
     barrier: Cursor | None = None
+    replayed: Cursor | None = None
+    """The last entry of a replay that has no barrier."""
+    scrambled: bool = False
+    """Such a replay went back: what it left behind may be older than what it overwrote."""
     flows: bool = False
     """Every scope is trusted and has nothing to copy: its entries need no look at a scope."""
     bad_ids: int = 0
     """Entries in a row without a usable id."""
+
+    def raise_head(self, head: Cursor | None) -> None:
+        """Notes an id that the next base must reach (R11)."""
+        if head is not None and (self.head is None or head > self.head):
+            self.head = head
 
     def settle(self) -> None:
         """Recomputes `flows` after anything it depends on changed."""

@@ -254,7 +254,10 @@ class Session:
             raise LocalProtocolError("resubscribe after the end")
         self.dialect = dialect
         self._login_cold = True
-        owner = self._connections.owner
+        owner, candidate = self._connections.owner, self._connections.candidate
+        if candidate is not None and candidate.login_sent:
+            # Its login asked for something else.
+            self._connections.notice(candidate, now=now)
         if owner is not None:
             self._connections.notice(owner, now=now)
         self._pump(now)
@@ -335,10 +338,14 @@ class Session:
         )
 
     def counters(self) -> dict[str, Counters]:
-        """Where every received entry went, by channel; `?` is for channels that are not ours."""
+        """Where every received entry went, by channel, also of earlier subscriptions.
+
+        The row `?` is for channels that are not ours.
+        """
+        channels = {**self._recovery.retired, **self._recovery.channels}
         rows = {
             name: channel.row.counters(self._delivery.load(name))
-            for name, channel in self._recovery.channels.items()
+            for name, channel in channels.items()
         }
         rows[UNKNOWN] = self._intake.unknown.counters(0)
         return rows
@@ -379,6 +386,7 @@ class Session:
 
     def _accept(self, source: Connection, message: LoginAccepted, *, now: float) -> None:
         requested = self.dialect.channels
+        self._login_cold = False
         changed = self._position.adopt(message.epoch)
         if changed or message.replayable is not None:
             self._replayable = message.replayable
@@ -456,7 +464,6 @@ class Session:
         """Cursors of this login's channels that the peer says it can replay (HZ-A13, HZ-A21)."""
         position = self._position.value()
         if self._login_cold:
-            self._login_cold = False
             return Position()
         cursors = tuple(
             (channel, text)
@@ -470,7 +477,7 @@ class Session:
     def _lost(self, _: Connection) -> None:
         self._recovery.lose_connection()
 
-    def _login_ended(self, source: Connection) -> None:
+    def _login_ended(self, source: Connection, now: float) -> None:
         """A connection ended after its login was sent; did resuming lead anywhere? See R13."""
         position = source.login_position
         if not source.login_sent or not position.cursors:
@@ -480,7 +487,7 @@ class Session:
             self._escalation.succeeded()
         elif self._escalation.failed(position):
             self._anomalies.note(AnomalyCode.RESUME_ABANDONED, None, "resuming leads nowhere")
-            self._recovery.abandon_resume()
+            self._recovery.abandon_resume(now=now)
 
     # One step.
 

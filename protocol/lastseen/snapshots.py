@@ -148,7 +148,9 @@ class SnapshotQueue:
 
     def succeeded(self, fetch: Fetch) -> None:
         """The answer was good; what was wanted meanwhile is next."""
-        pending = self._pending[fetch.source]
+        pending = self._pending.get(fetch.source)
+        if pending is None:
+            return
         pending.attempts = 0
         pending.not_before = float("-inf")
         self._continue(fetch.source, pending)
@@ -164,7 +166,7 @@ class SnapshotQueue:
         now: float,
     ) -> float:
         """The answer was no good for these scopes; returns the delay until it is tried again."""
-        pending = self._pending[fetch.source]
+        pending = self._pending.setdefault(fetch.source, _Pending())
         delay = self.backoff.delay(pending.attempts, self.rng)
         pending.attempts += 1
         if permanent:

@@ -212,10 +212,14 @@ def _decode_odd_entry(value: Mapping[str, Any], frame: str | bytes, encoding: En
     if type(value.get("payload")) is not dict:
         return Malformed(channel=channel, detail="payload is not an object")
     # What is wrong is the id: the entry is applied all the same, without it (OP-A24).
-    if type(frame) is str:
-        raw = _json_loose(frame).payload
-    else:
-        raw = _msgpack_loose(cast("bytes", frame)).payload
+    try:
+        if type(frame) is str:
+            raw = _json_loose(frame).payload
+        else:
+            raw = _msgpack_loose(cast("bytes", frame)).payload
+    except _UNDECODABLE:
+        # A key that stands twice, once with another type.
+        return Malformed(channel=channel, detail="envelope in contradiction with itself")
     return _with_entity(Entry(channel=channel, raw=raw, encoding=encoding))
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from lastseen.dialect import AsOf, HttpResponse, SnapshotContent, SnapshotFault, SnapshotSource
 from lastseen.dialects.oddspapi.subscription import Subscription
-from lastseen.dialects.oddspapi.units import FINISHED, read_units
+from lastseen.dialects.oddspapi.units import is_finished, read_units
 from lastseen.effects import Request
 from lastseen.errors import PayloadError
 from lastseen.payload import decode_json
@@ -167,11 +167,13 @@ def _read_fixtures(
                 continue
             fixtures.update(read_units("fixtures", row))
             scores.update(read_units("scores", {"scores": {}, **row}))
-            if member(row, "status", "statusId") not in FINISHED:
+            if not is_finished(row):
                 entities.add(row["fixtureId"])
     rows: dict[str, dict[str, Any]] = {"fixtures": fixtures, "scores": scores}
     rows.update({channel: {} for channel in _ROSTER_CHANNELS})
-    return SnapshotContent(rows=rows, entities=frozenset(entities), as_of=as_of)
+    return SnapshotContent(
+        rows=rows, entities=frozenset(entities), roster_channel="fixtures", as_of=as_of
+    )
 
 
 def _read_odds(

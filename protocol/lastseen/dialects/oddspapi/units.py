@@ -11,9 +11,9 @@ from typing import Any
 from lastseen.errors import PayloadError
 from lastseen.shapes import as_object, member
 
-__all__ = ["FINISHED", "read_units", "stamp_of", "view"]
+__all__ = ["is_finished", "read_units", "stamp_of", "view"]
 
-FINISHED = frozenset({2, 3})
+_FINISHED = (2, 3)
 """`statusId` of finished and cancelled fixtures (`facts` §6.1)."""
 
 _OWN_CHANNELS = ("scores", "clock", "bookmakers")
@@ -95,6 +95,12 @@ def _comparable(text: str) -> str | None:
     return None
 
 
+def is_finished(fixture: Any) -> bool:
+    """Whether a fixture is over; a status of another shape says nothing."""
+    status = member(fixture, "status", "statusId")
+    return type(status) is int and status in _FINISHED
+
+
 def view(units: Mapping[str, Any]) -> Units:
     """What a reader should see: no inactive rows, and no odds of finished fixtures.
 
@@ -103,7 +109,7 @@ def view(units: Mapping[str, Any]) -> Units:
     over = {
         key.partition("/")[2]
         for key, value in units.items()
-        if key.startswith("fixtures/") and member(value, "status", "statusId") in FINISHED
+        if key.startswith("fixtures/") and is_finished(value)
     }
     return {key: value for key, value in units.items() if _is_shown(key, value, over)}
 
