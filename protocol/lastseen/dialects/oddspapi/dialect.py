@@ -58,6 +58,9 @@ _UPGRADE_REFUSALS: Mapping[int, Failure] = {
 }
 """HTTP answers to the upgrade; otherwise 5xx is transient and the rest a rejection (HZ-H6, K6)."""
 
+_BOOKMAKERS_MAX = 100
+"""Most bookmakers that we let the peer name for us (HZ-J17); 27 were seen (`facts` §5)."""
+
 _LAST_WORDS = (Failure.FATAL, Failure.REJECTED)
 
 
@@ -67,7 +70,8 @@ class OddsPapi:
     """The dialect, with what is asked for or, once logged in, what is in effect."""
 
     subscription: Subscription = attrs.field(factory=Subscription)
-    key: Secret
+    key: Secret = attrs.field(factory=lambda: Secret(""))
+    """Needed to log in and to fetch, not to read frames and payloads."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -85,8 +89,12 @@ class OddsPapi:
         channels = asked.channels
         if message.channels is not None:
             channels = tuple(name for name in channels if name in message.channels)
-        books = as_list(message.echo.get("bookmakers")) or asked.bookmakers
-        effective = tuple(dict.fromkeys(book for book in books if type(book) is str))
+        echoed = as_list(message.echo.get("bookmakers")) or []
+        books = tuple(dict.fromkeys(book for book in echoed if type(book) is str))
+        if asked.bookmakers:
+            books = tuple(book for book in asked.bookmakers if book in books) or asked.bookmakers
+        # Each few of them are a request of their own; without names the peer gives us all it may.
+        effective = books if len(books) <= _BOOKMAKERS_MAX else asked.bookmakers
         if not channels:
             return self
         return attrs.evolve(
@@ -116,7 +124,8 @@ class OddsPapi:
         """Reads one frame; a peer that echoes the key in an error does not spread it."""
         message = decode_frame(frame)
         if type(message) is LoginRefused:
-            reason = message.reason.replace(self.key.reveal(), "***")
+            key = self.key.reveal()
+            reason = message.reason.replace(key, "***") if key else message.reason
             return attrs.evolve(message, reason=reason)
         return message
 
