@@ -1,5 +1,6 @@
 """Counting what is odd, and telling it without flooding anybody."""
 
+from collections.abc import Callable
 from typing import final
 
 import attrs
@@ -21,6 +22,8 @@ class Anomalies:
     """Every anomaly is counted; the 1st, 2nd, 4th, 8th … of a kind is also told."""
 
     delivery: Delivery
+    redact: Callable[[str], str] = str
+    """Takes our key out of a peer's words."""
     counts: dict[_Kind, int] = attrs.field(init=False, factory=dict[_Kind, int])
 
     def note(self, code: AnomalyCode, channel: str | None, detail: str) -> None:
@@ -29,7 +32,8 @@ class Anomalies:
             channel = None
         count = self.counts[code, channel] = self.counts.get((code, channel), 0) + 1
         if count & (count - 1) == 0:
-            shown = "".join(c if c.isprintable() else "�" for c in detail[:_DETAIL_CHARACTERS_MAX])
+            words = self.redact(detail)[:_DETAIL_CHARACTERS_MAX]
+            shown = "".join(c if c.isprintable() else "�" for c in words)
             self.delivery.put(Anomaly(code=code, channel=channel, detail=shown, count=count))
 
     def total(self, code: AnomalyCode) -> int:

@@ -170,6 +170,9 @@ class Connections:
                 connection, _NORMAL, "moving", (Failure.PLANNED, "told to reconnect"), now=now
             )
         elif connection.apply(ConnectionInput.RECONNECT_NOTICE) and first:
+            self.gate.settle(now=now)
+            # What it had not proved by now it will not prove: it was told to go (HZ-D3).
+            self.gate.lost()
             self.request(planned=True, now=now)
 
     def request(self, *, planned: bool, at_least_s: float = 0.0, now: float) -> float | None:

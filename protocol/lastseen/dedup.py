@@ -60,8 +60,17 @@ class Dedup:
             return True
         return self._admit_out_of_order(high, low)
 
+    def admit_replayed(self, cursor: Cursor) -> bool:
+        """Accepts an id of a replay without a barrier; only ids at or below the login cursor order.
+
+        A base may have brought what they say, so that the ring never saw them (HZ-B8).
+        """
+        if cursor[0] <= self._high and cursor[1] <= self._low:
+            return False
+        return self.admit_exact(cursor)
+
     def admit_exact(self, cursor: Cursor) -> bool:
-        """Accepts an id unless the ring holds it: the rule for a replay without a barrier."""
+        """Accepts an id unless the ring holds it, whatever its order."""
         if cursor in self._exact():
             return False
         self._remember(cursor)

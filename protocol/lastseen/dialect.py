@@ -153,6 +153,10 @@ class Dialect(Protocol):
         """What the end of a socket means; `noticed` when it was told to reconnect (OP-A16)."""
         ...
 
+    def redact(self, text: str) -> str:
+        """A peer's words without our key, should it have echoed it (HZ-K5)."""
+        ...
+
     def units(self, entry: Entry) -> Mapping[str, Any]:
         """The units an entry replaces, by unit key; raises `PayloadError`."""
         ...

@@ -50,7 +50,7 @@ class Intake:
             self._receive_without_id(channel, entry, now=now)
             return
         channel.bad_ids = 0
-        if channel.flows:
+        if channel.flows and entry.entity in channel.scopes:
             if channel.dedup.admit(cursor):
                 if not self.delivery.put_entry(entry, channel.era):
                     self.recovery.overflow(channel, now=now)
@@ -64,12 +64,11 @@ class Intake:
             entry.source = Source.REPLAY
             if channel.barrier is not None:
                 self.recovery.admit(channel, entry, cursor, now=now)
-            elif channel.dedup.admit_exact(cursor):
+            elif channel.dedup.admit_replayed(cursor):
                 before, channel.replayed = channel.replayed, cursor
                 if before is not None and at_or_below(cursor, before):
                     channel.scrambled = True
-                scope = channel.scopes.get(entry.entity) or channel.scopes[None]
-                self.recovery.route(channel, scope, entry, now=now)
+                self.recovery.place(channel, entry, now=now)
             else:
                 self.recovery.repeat(channel, entry)
 

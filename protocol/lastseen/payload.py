@@ -65,7 +65,9 @@ def decode_json(raw: bytes | msgspec.Raw) -> Any:
 def _plain(value: Any) -> Any:
     """Gives a MessagePack value the shape that its JSON twin would have (HZ-J11)."""
     if type(value) is float:
-        return _exact(repr(value))
+        if not isfinite(value):
+            raise ValueError("number out of range")
+        return Decimal(repr(value))
     members = as_object(value)
     if members is not None:
         if not all(type(key) is str for key in members):

@@ -72,11 +72,16 @@ def parse_cursors(texts: Sequence[str | None]) -> list[Cursor] | None:
     >>> parse_cursors(["10-1", "10-2"])
     [(10, 1), (10, 2)]
     """
+    if not texts:
+        return []
     ids = cast("Sequence[str]", texts)
     try:
         # A missing id raises here.
         joined = _BETWEEN.join(ids)
         if max(map(len, ids)) > _SHORT_ID or any(map(joined.__contains__, _JSON_SPACE)):
+            return None
+        if joined.count(",") != len(ids) - 1:
+            # "1,2" would pass for "1-2".
             return None
         cursors = _pairs(f"[[{joined.replace('-', ',')}]]")
     except (TypeError, msgspec.MsgspecError):

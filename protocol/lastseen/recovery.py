@@ -114,6 +114,7 @@ class Recovery:
         # The channel is no longer synced in all its scopes, so it has no cursor (design §5a).
         self.position.drop(channel.name)
         channel.era += 1
+        channel.flows = False
         self._want(channel, scope, now=now)
         return scope
 
@@ -209,9 +210,10 @@ class Recovery:
     def change_epoch(self, epoch: str, *, now: float) -> None:
         """The peer turned out to be another one than we thought: every cursor falls (R1)."""
         self.position.adopt(epoch)
+        # Ids of the epoch before are no barrier for snapshots of this one (R11).
+        self._heads = {}
         for channel in self.channels.values():
             channel.dedup.reset()
-            # An id of the epoch before is no barrier for snapshots of this one (R11).
             channel.head = None
         self.doubt_all(spread=True, now=now)
 
@@ -259,6 +261,7 @@ class Recovery:
                 for entry in self.delivery.withdraw(channel.name, entity):
                     self.discard(channel, entry, Why.SUPERSEDED)
         if one is None:
+            channel.uncover()
             self._stop_replay(channel, Why.SUPERSEDED, overflow=overflow)
         channel.era += 1
         self.position.drop(channel.name)
@@ -330,6 +333,10 @@ class Recovery:
         if cursor is not None and not channel.dedup.admit(cursor):
             self.repeat(channel, entry)
             return
+        self.place(channel, entry, now=now)
+
+    def place(self, channel: Channel, entry: Entry, *, now: float) -> None:
+        """Finds an entry's scope, which is met here when it is a new fixture's."""
         scope = channel.scopes.get(entry.entity)
         if scope is None:
             scope = self.discover(channel, entry.entity, now=now)
@@ -341,6 +348,11 @@ class Recovery:
 
     def route(self, channel: Channel, scope: Scope, entry: Entry, *, now: float) -> None:
         """Hands an entry on, or holds it until its scope has a base (R5)."""
+        if channel.covered is not None:
+            cursor = entry.cursor
+            if cursor is not None and channel.supersedes(scope, cursor):
+                self.discard(channel, entry, Why.SUPERSEDED)
+                return
         if self._join.must_wait(scope.state):
             channel.row.held += 1
             if not scope.hold.put(entry):
@@ -471,6 +483,7 @@ class Recovery:
 
     def _start_cold(self, channel: Channel, *, jitter_s: float, now: float) -> None:
         self.position.drop(channel.name)
+        channel.uncover()
         for scope in channel.scopes.values():
             scope.verified = False
             scope.apply(ScopeInput.LOGIN_COLD, self.delivery)
@@ -496,6 +509,7 @@ class Recovery:
             scope.repeats = scope.repeats + 1 if soon else 0
         scope.fence += 1
         scope.journal = None
+        scope.covered = None
         scope.verified = False
         if scope.source is not None:
             # What it wanted before the doubt would be asked for in vain (R4).
@@ -554,6 +568,8 @@ class Recovery:
         if scope.state is ScopeState.SYNCED:
             self._apply_verification(channel, scope, content, now=now)
             return
+        # An answer that counts (R4) is a fetch that began, whatever state the scope fell to.
+        scope.apply_quietly(ScopeInput.FETCH_STARTED)
         if not scope.apply_quietly(ScopeInput.SNAPSHOT_APPLIED):
             return
         scope.proof = Proof.PROVEN if content.as_of is not None else Proof.UNPROVEN
@@ -569,6 +585,7 @@ class Recovery:
                 self.discard(channel, entry, Why.SUPERSEDED)
             else:
                 newer.append(entry)
+        channel.cover(scope, as_of)
         self._check_size(channel, scope, content)
         self.delivery.put(self._snapshot(channel, scope, content))
         self._arm_verification(channel, scope, since=newer, now=now)
@@ -642,6 +659,9 @@ class Recovery:
                 continue
             if scope.source is not None:
                 self.snapshots.forget(scope.source, scope.key)
+            if scope.state is ScopeState.SYNCED:
+                # The snapshot that tells of its end may be withdrawn; this claim must not outlive.
+                scope.apply(ScopeInput.DOUBTED, self.delivery)
             del channel.scopes[entity]
         self._meet(channel, entities, now=now)
 
@@ -667,6 +687,7 @@ class Recovery:
             channel.era += 1
             self.position.drop(channel.name)
             self._doubt_scope(channel, roster, overflow=False, now=now)
+            channel.settle()
             self._want(channel, roster, now=now)
 
     def _arm_verification(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, final
 import attrs
 
 from lastseen.dialect import Dialect
+from lastseen.errors import PayloadError
 from lastseen.events import Entry, Event, Proof, StateSnapshot
 
 __all__ = ["Replica"]
@@ -78,7 +79,12 @@ class Replica:
         # Built aside and put in place at once: no reader sees a mixture (INV-S9).
         scope = {key: _Unit(value, streamed=False) for key, value in snapshot.rows.items()}
         for entry in snapshot.overlay:
-            self._write(scope, entry, self.dialect.units(entry))
+            try:
+                units = self.dialect.units(entry)
+            except PayloadError:
+                # Delivered before, and to be rejected there: its scope resyncs for that.
+                continue
+            self._write(scope, entry, units)
         self._scopes[name] = scope
 
     def _write(self, scope: _Scope, entry: Entry, units: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from lastseen.delivery import Delivery, Notice
 from lastseen.dialect import ScopeKind, SnapshotSource
 from lastseen.events import Event, Proof, StatusChanged
 from lastseen.hold import Hold
+from lastseen.join import at_or_below
 from lastseen.position import Cursor
 from lastseen.snapshots import ScopeKey
 from lastseen.states import SCOPE_TRANSITIONS, ScopeInput, ScopeState
@@ -63,6 +64,8 @@ class Scope:
     """Moves with every doubt and every login; a snapshot counts only if it did not (R4)."""
     journal: Hold | None = None
     """Copies of what was applied since the base, until the base has been verified (R11)."""
+    covered: Cursor | None = None
+    """Where its base was taken, when the stream had not come that far (HZ-C6)."""
     verified: bool = False
     synced_at: float = float("-inf")
     repeats: int = 0
@@ -140,6 +143,8 @@ class Channel:
     """The present stretch of trust; only its own entries may move the cursor."""
     head: Cursor | None = None
     """The peer's newest id as far as we know: the barrier of R3 and R11, never a position."""
+    covered: Cursor | None = None
+    """The newest position of its bases, until the stream has reached it."""
     replaying: bool = False
     barrier: Cursor | None = None
     replayed: Cursor | None = None
@@ -156,10 +161,37 @@ class Channel:
         if head is not None and (self.head is None or head > self.head):
             self.head = head
 
+    def cover(self, scope: Scope, as_of: Cursor | None) -> None:
+        """A base was taken at this position; the stream may still be on its way there."""
+        newest = self.dedup.newest()
+        if as_of is None or (newest is not None and at_or_below(as_of, newest)):
+            return
+        scope.covered = as_of
+        if self.covered is None or as_of > self.covered:
+            self.covered = as_of
+
+    def supersedes(self, scope: Scope, cursor: Cursor) -> bool:
+        """Whether a base that is ahead of the stream holds this entry already (HZ-C6, INV-S6)."""
+        if self.covered is None:
+            return False
+        if cursor != self.covered and at_or_below(self.covered, cursor):
+            self.uncover()
+            self.settle()
+            return False
+        return scope.covered is not None and at_or_below(cursor, scope.covered)
+
+    def uncover(self) -> None:
+        """The stream has reached every base, or the bases do not count any more."""
+        self.covered = None
+        for scope in self.scopes.values():
+            scope.covered = None
+
     def settle(self) -> None:
         """Recomputes `flows` after anything it depends on changed."""
-        self.flows = not self.replaying and all(
-            scope.trusted and scope.journal is None for scope in self.scopes.values()
+        self.flows = (
+            not self.replaying
+            and self.covered is None
+            and all(scope.trusted and scope.journal is None for scope in self.scopes.values())
         )
 
     @property

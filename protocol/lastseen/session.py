@@ -94,7 +94,7 @@ class Session:
     def __attrs_post_init__(self) -> None:
         make, options = self.mechanisms, self.options
         self._delivery = make.delivery(options.delivery_items_max, options.delivery_bytes_max)
-        self._anomalies = Anomalies(self._delivery)
+        self._anomalies = Anomalies(self._delivery, lambda text: self.dialect.redact(text))
         self._position = make.position()
         self._commits = make.commits(options.commit_interval_s)
         self._escalation = make.escalation(options.escalate_after)
@@ -201,6 +201,7 @@ class Session:
 
     def handle_closed(self, connection: int, end: End, *, now: float) -> None:
         """A socket is gone, or a `Connect` failed."""
+        end = attrs.evolve(end, reason=self.dialect.redact(end.reason))
         self._connections.ended(connection, end, now=now)
         self._pump(now)
 
@@ -367,7 +368,8 @@ class Session:
             case LoginAccepted() if candidate and source.state is ConnectionState.LOGGING_IN:
                 self._accept(source, message, now=now)
             case LoginRefused() if candidate:
-                self._connections.refuse(source, message.failure, message.reason, now=now)
+                reason = self.dialect.redact(message.reason)
+                self._connections.refuse(source, message.failure, reason, now=now)
             case MoveRequested() if admitted or candidate:
                 self._connections.notice(source, now=now)
             case SnapshotDemanded() if admitted:

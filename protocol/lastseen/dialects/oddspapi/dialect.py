@@ -27,7 +27,7 @@ from lastseen.dialects.oddspapi.wire import Login, encode_text
 from lastseen.effects import Request
 from lastseen.errors import PayloadError
 from lastseen.events import Entry, Failure
-from lastseen.messages import LoginAccepted, LoginRefused, Message
+from lastseen.messages import LoginAccepted, Message
 from lastseen.position import Position
 from lastseen.secret import Secret
 from lastseen.shapes import as_list
@@ -121,13 +121,8 @@ class OddsPapi:
         return Secret(encode_text(frame))
 
     def decode(self, frame: str | bytes) -> Message:
-        """Reads one frame; a peer that echoes the key in an error does not spread it."""
-        message = decode_frame(frame)
-        if type(message) is LoginRefused:
-            key = self.key.reveal()
-            reason = message.reason.replace(key, "***") if key else message.reason
-            return attrs.evolve(message, reason=reason)
-        return message
+        """Reads one frame."""
+        return decode_frame(frame)
 
     def decode_batch(self, frames: Sequence[str | bytes]) -> list[Entry] | None:
         """Reads many text frames when all are plain updates."""
@@ -167,6 +162,11 @@ class OddsPapi:
             return Failure.TRANSIENT
         failure = CLOSES.get(end.code, Failure.UNKNOWN)
         return Failure.PLANNED if noticed and failure not in _LAST_WORDS else failure
+
+    def redact(self, text: str) -> str:
+        """A peer's words without the key."""
+        key = self.key.reveal()
+        return text.replace(key, "***") if key else text
 
     def units(self, entry: Entry) -> Mapping[str, Any]:
         """The units an entry replaces; raises `PayloadError`."""
