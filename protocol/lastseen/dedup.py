@@ -42,6 +42,11 @@ class Dedup:
         """The last accepted id."""
         return (self._high, self._low) if self._high >= 0 else None
 
+    def pass_over(self, cursor: Cursor) -> None:
+        """Nothing at or below this id is of use any more."""
+        if cursor[0] >= self._high and cursor[1] >= self._low:
+            self._high, self._low = cursor
+
     def advance(self, cursors: Sequence[Cursor]) -> None:
         """Accepts a run of ids that ascends, in both halves, from the frontier."""
         self._high, self._low = cursors[-1]

@@ -225,6 +225,7 @@ class Recovery:
 
     def demand(self, message: SnapshotDemanded, *, now: float) -> None:
         """`snapshot_required`, in whatever phase it comes (HZ-B5, HZ-B6, HZ-C11, HZ-C12)."""
+        self._heads = {**self._heads, **message.heads}
         for channel in self.channels.values():
             if message.channels is None or channel.name in message.channels:
                 channel.raise_head(message.heads.get(channel.name))
@@ -261,6 +262,10 @@ class Recovery:
                 for entry in self.delivery.withdraw(channel.name, entity):
                     self.discard(channel, entry, Why.SUPERSEDED)
         if one is None:
+            if channel.replaying and channel.head is not None:
+                # The rest of the replay is older than live entries that are given up here; laid
+                # over the base that is asked for now, it would move the state back (R3, R5).
+                channel.dedup.pass_over(channel.head)
             channel.uncover()
             self._stop_replay(channel, Why.SUPERSEDED, overflow=overflow)
         channel.era += 1
@@ -572,8 +577,10 @@ class Recovery:
         scope.apply_quietly(ScopeInput.FETCH_STARTED)
         if not scope.apply_quietly(ScopeInput.SNAPSHOT_APPLIED):
             return
-        scope.proof = Proof.PROVEN if content.as_of is not None else Proof.UNPROVEN
-        scope.verified = content.as_of is not None
+        # Without any head from the peer there is nothing that a position could be held against.
+        proven = content.as_of is not None and bool(self._heads)
+        scope.proof = Proof.PROVEN if proven else Proof.UNPROVEN
+        scope.verified = proven
         scope.synced_at = now
         as_of = content.as_of.cursors.get(channel.name) if content.as_of is not None else None
         held = scope.hold.release()
@@ -610,12 +617,14 @@ class Recovery:
     ) -> None:
         overlay = scope.journal.copy() if scope.journal is not None else None
         scope.journal = None
-        scope.verified = True
+        scope.verified = overlay is None
         if self._is_roster(channel, scope):
             # What it lacks may be newer than it; what it adds was missing.
             self._meet(channel, content.entities or frozenset(), now=now)
         elif overlay is not None:
             self.delivery.put(self._snapshot(channel, scope, content, overlay=overlay))
+            # A login may take it back; then the base is as unverified as before.
+            self._mark(channel, scope.verify)
         channel.settle()
 
     @staticmethod

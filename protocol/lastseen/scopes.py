@@ -94,6 +94,10 @@ class Scope:
         self.state = after
         return True
 
+    def verify(self) -> None:
+        """The application has the verified base (R11)."""
+        self.verified = True
+
     @property
     def trusted(self) -> bool:
         """Whether entries go straight to the application."""

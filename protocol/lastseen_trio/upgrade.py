@@ -18,7 +18,7 @@ from lastseen_trio.addresses import explain
 __all__ = ["WRITE_TIMEOUT_S", "UpgradeStream", "retry_after_s"]
 
 WRITE_TIMEOUT_S: Final = 10.0
-"""A send that takes longer finds nobody reading: the connection is lost (HZ-I)."""
+"""A send that takes longer finds nobody reading: the connection is lost."""
 
 _READ_BYTES: Final = 64 * 1024
 _RETRY_AFTER_S_MAX: Final = 3600.0
