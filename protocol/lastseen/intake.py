@@ -6,13 +6,14 @@ from typing import final
 import attrs
 
 from lastseen.anomalies import Anomalies
+from lastseen.channels import Channels
 from lastseen.delivery import Delivery
 from lastseen.errors import LocalProtocolError
 from lastseen.events import AnomalyCode, Entry, Event, Source, Why
 from lastseen.join import Join, at_or_below
 from lastseen.position import Cursor, PositionKeeper, parse_cursor, parse_cursors
 from lastseen.recovery import Recovery
-from lastseen.scopes import Channel, Row
+from lastseen.scopes import Channel, Row, Scope
 
 __all__ = ["UNKNOWN", "Intake"]
 
@@ -21,6 +22,9 @@ UNKNOWN = "?"
 
 _id = attrgetter("id")
 _channel = attrgetter("channel")
+
+_CHUNK_ENTRIES = 1024
+"""Longest run that is looked at together, so that a run cut short costs no more than this."""
 
 _BAD_IDS_MAX = 3
 """Entries in a row without a usable id before the scope resyncs (design §5a)."""
@@ -31,6 +35,7 @@ _BAD_IDS_MAX = 3
 class Intake:
     """Entries in, in arrival order; finished and rejected entries back from the application."""
 
+    channels: Channels
     recovery: Recovery
     delivery: Delivery
     position: PositionKeeper
@@ -40,7 +45,7 @@ class Intake:
 
     def receive(self, entry: Entry, *, now: float) -> None:
         """Takes one entry of the owner's connection."""
-        channel = self.recovery.channels.get(entry.channel)
+        channel = self.channels.active.get(entry.channel)
         if channel is None:
             self.refuse(entry, Why.UNSUBSCRIBED)
             return
@@ -55,22 +60,72 @@ class Intake:
                 if not self.delivery.put_entry(entry, channel.era):
                     self.recovery.overflow(channel, now=now)
             else:
-                self.recovery.repeat(channel, entry)
+                self.channels.repeat(channel, entry)
         elif not channel.replaying:
-            self.recovery.admit(channel, entry, cursor, now=now)
+            self.admit(channel, entry, cursor, now=now)
         elif self.join.is_live(cursor, channel.barrier):
-            self.recovery.wait_for_replay(channel, entry, now=now)
+            self._wait_for_replay(channel, entry, now=now)
         else:
             entry.source = Source.REPLAY
             if channel.barrier is not None:
-                self.recovery.admit(channel, entry, cursor, now=now)
+                self.admit(channel, entry, cursor, now=now)
             elif channel.dedup.admit_replayed(cursor):
                 before, channel.replayed = channel.replayed, cursor
                 if before is not None and at_or_below(cursor, before):
                     channel.scrambled = True
-                self.recovery.place(channel, entry, now=now)
+                self._place(channel, entry, now=now)
             else:
-                self.recovery.repeat(channel, entry)
+                self.channels.repeat(channel, entry)
+
+    def admit(self, channel: Channel, entry: Entry, cursor: Cursor | None, *, now: float) -> None:
+        """Judges one entry in arrival order: known already, or on its way to the application.
+
+        Ids are judged here and never later: an entry that waits for a snapshot must not be taken
+        for a duplicate because other fixtures' entries overtook it.
+        """
+        if cursor is not None and not channel.dedup.admit(cursor):
+            self.channels.repeat(channel, entry)
+            return
+        self._place(channel, entry, now=now)
+
+    def _place(self, channel: Channel, entry: Entry, *, now: float) -> None:
+        """Finds an entry's scope, which is met here when it is a new fixture's."""
+        scope = channel.scopes.get(entry.entity)
+        if scope is None:
+            scope = self.recovery.discover(channel, entry.entity, now=now)
+            if scope is None:
+                channel.row.dropped += 1
+                self.channels.tell(entry, Why.RESYNC)
+                return
+        self._route(channel, scope, entry, now=now)
+
+    def _route(self, channel: Channel, scope: Scope, entry: Entry, *, now: float) -> None:
+        """Hands an entry on, or holds it until its scope has a base (R5)."""
+        if channel.covered is not None:
+            cursor = entry.cursor
+            if cursor is not None and channel.supersedes(scope, cursor):
+                self.channels.discard(channel, entry, Why.SUPERSEDED)
+                return
+        if self.join.must_wait(scope.state):
+            channel.row.held += 1
+            if not scope.hold.put(entry):
+                self.recovery.overflow(channel, AnomalyCode.HOLD_OVERFLOW, entry.entity, now=now)
+            return
+        if scope.journal is not None and not scope.journal.put(entry):
+            scope.journal = None
+            scope.verified = True
+            self.anomalies.note(
+                AnomalyCode.VERIFICATION_SKIPPED, channel.name, "too much traffic to verify a base"
+            )
+            channel.settle()
+        if not self.delivery.put_entry(entry, channel.era):
+            self.recovery.overflow(channel, now=now)
+
+    def _wait_for_replay(self, channel: Channel, entry: Entry, *, now: float) -> None:
+        """Holds a live entry until the replay is complete (R3)."""
+        channel.row.held += 1
+        if not channel.replay_hold.put(entry):
+            self.recovery.overflow(channel, AnomalyCode.HOLD_OVERFLOW, now=now)
 
     def receive_batch(self, entries: list[Entry], sizes: list[int], *, now: float) -> None:
         """Takes many entries: what `receive` does for each, at a fraction of the cost.
@@ -86,29 +141,30 @@ class Intake:
                 self.receive(entry, now=now)
             return
         names = list(map(_channel, entries))
+        alike = len(set(names)) == 1
         start = 0
         while start < len(entries):
-            name = names[start]
-            end = len(entries) if names.count(name) == len(names) else _end_of_run(names, start)
-            taken = self._receive_run(
-                name, entries[start:end], cursors[start:end], sizes[start:end]
-            )
-            start += taken
-            if start < end:
-                self.receive(entries[start], now=now)
-                start += 1
+            channel = self.channels.active.get(names[start])
+            if channel is not None and channel.flows:
+                end = len(names) if alike else _end_of_run(names, start)
+                chunk = slice(start, min(end, start + _CHUNK_ENTRIES))
+                taken = self._receive_run(channel, entries[chunk], cursors[chunk], sizes[chunk])
+                if taken:
+                    start += taken
+                    continue
+            self.receive(entries[start], now=now)
+            start += 1
 
     def _receive_run(
         self,
-        name: str,
+        channel: Channel,
         entries: list[Entry],
         cursors: list[Cursor],
         sizes: list[int],
     ) -> int:
         """Takes the entries of one channel as far as they need no closer look; returns how many."""
-        channel = self.recovery.channels.get(name)
-        frontier = channel.dedup.frontier() if channel is not None and channel.flows else None
-        if channel is None or frontier is None:
+        frontier = channel.dedup.frontier()
+        if frontier is None:
             return 0
         high, low = frontier
         scopes = channel.scopes
@@ -121,7 +177,7 @@ class Intake:
         if taken < len(entries):
             entries, cursors, sizes = entries[:taken], cursors[:taken], sizes[:taken]
         # Near a cap every entry is looked at, so that the one that crosses it is known.
-        if not taken or not self.delivery.put_run(name, entries, sum(sizes), channel.era):
+        if not taken or not self.delivery.put_run(channel.name, entries, sum(sizes), channel.era):
             return 0
         channel.row.received += taken
         channel.bad_ids = 0
@@ -135,20 +191,20 @@ class Intake:
             Why.FENCED: AnomalyCode.FENCED,
             Why.BEFORE_LOGIN: AnomalyCode.BEFORE_LOGIN,
         }[why]
-        channel = self.recovery.channels.get(entry.channel)
+        channel = self.channels.active.get(entry.channel)
         if channel is None:
             self.unknown.received += 1
             self.unknown.discarded += 1
             self.anomalies.note(code, None, "entry of a channel that is not subscribed")
             return
         channel.row.received += 1
-        self.recovery.discard(channel, entry, why)
+        self.channels.discard(channel, entry, why)
         if why is not Why.FENCED:
             self.anomalies.note(code, channel.name, "entry outside a login")
 
     def receive_malformed(self, name: str | None, detail: str, *, now: float) -> None:
         """A frame that cannot be understood might have said anything (table O, R14)."""
-        channel = self.recovery.channels.get(name) if name is not None else None
+        channel = self.channels.active.get(name) if name is not None else None
         row = channel.row if channel is not None else self.unknown
         row.received += 1
         row.malformed += 1
@@ -172,18 +228,18 @@ class Intake:
         if not self.delivery.holds(entry):
             raise LocalProtocolError("rejected an entry that is not outstanding")
         self.delivery.finish_before(entry, self._finished)
-        channel = self.recovery.channels.get(entry.channel)
+        channel = self.channels.active.get(entry.channel)
         if channel is None:
-            self.recovery.retired[entry.channel].row.quarantined += 1
+            self.channels.retired[entry.channel].row.quarantined += 1
             return
         channel.row.quarantined += 1
         self.anomalies.note(AnomalyCode.ENTRY_REJECTED, channel.name, entry.id or "without id")
         self.recovery.doubt(channel, entry.entity, now=now)
 
     def _finished(self, name: str, era: int, entries: list[Entry]) -> None:
-        channel = self.recovery.channels.get(name)
+        channel = self.channels.active.get(name)
         if channel is None:
-            self.recovery.retired[name].row.applied += len(entries)
+            self.channels.retired[name].row.applied += len(entries)
             return
         channel.row.applied += len(entries)
         # Only the present stretch of trust, over the present connection, moves the cursor (R10).
@@ -198,7 +254,7 @@ class Intake:
         """Applied, since nobody can say whether it is a duplicate (HZ-F2); the cursor stays."""
         self.anomalies.note(AnomalyCode.BAD_ENTRY_ID, channel.name, repr(entry.id))
         channel.bad_ids += 1
-        self.recovery.admit(channel, entry, None, now=now)
+        self.admit(channel, entry, None, now=now)
         if channel.bad_ids >= _BAD_IDS_MAX:
             channel.bad_ids = 0
             self.recovery.doubt(channel, entry.entity, now=now)

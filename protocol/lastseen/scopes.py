@@ -198,6 +198,10 @@ class Channel:
             and all(scope.trusted and scope.journal is None for scope in self.scopes.values())
         )
 
+    def is_roster(self, scope: Scope) -> bool:
+        """Whether a scope is the list of this channel's fixtures."""
+        return self.kind is ScopeKind.PER_ENTITY and scope.key.entity is None
+
     @property
     def synced(self) -> bool:
         """Whether every scope is, so that the channel may have a cursor (design §5a)."""

@@ -8,16 +8,17 @@ import attrs
 from lastseen.anomalies import Anomalies
 from lastseen.backoff import Backoff, Rng
 from lastseen.budget import Budget
+from lastseen.channels import Channels
 from lastseen.commits import Commits
 from lastseen.connections import Connection, Connections
 from lastseen.delivery import Delivery
-from lastseen.dialect import Dialect, End, HttpResponse, SnapshotFault, SnapshotSource
+from lastseen.dialect import Dialect, End, HttpResponse, SnapshotFault
 from lastseen.effects import CancelFetch, Commit, Effect, FetchSnapshot, Send
 from lastseen.errors import LocalProtocolError
-from lastseen.escalation import Escalation
 from lastseen.events import AnomalyCode, Entry, Event, Failure, LoggedIn, Why
 from lastseen.intake import UNKNOWN, Intake
 from lastseen.join import Join
+from lastseen.logins import Logins
 from lastseen.mechanisms import Mechanisms
 from lastseen.messages import (
     LoginAccepted,
@@ -32,6 +33,7 @@ from lastseen.messages import (
 )
 from lastseen.options import SessionOptions
 from lastseen.position import Position, PositionKeeper
+from lastseen.rebase import Rebase
 from lastseen.recovery import Recovery
 from lastseen.snapshots import ScopeKey, SnapshotQueue
 from lastseen.states import ConnectionState
@@ -80,16 +82,15 @@ class Session:
     _anomalies: Anomalies = attrs.field(init=False)
     _position: PositionKeeper = attrs.field(init=False)
     _snapshots: SnapshotQueue = attrs.field(init=False)
+    _channels: Channels = attrs.field(init=False)
     _recovery: Recovery = attrs.field(init=False)
+    _rebase: Rebase = attrs.field(init=False)
     _intake: Intake = attrs.field(init=False)
     _connections: Connections = attrs.field(init=False)
     _commits: Commits = attrs.field(init=False)
-    _escalation: Escalation = attrs.field(init=False)
+    _logins: Logins = attrs.field(init=False)
     _join: Join = attrs.field(init=False)
     _undecodable: Budget = attrs.field(init=False)
-    _replayable: frozenset[str] | None = attrs.field(init=False, default=None)
-    """What the peer last said it can replay, in the present epoch (HZ-A13)."""
-    _login_cold: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         make, options = self.mechanisms, self.options
@@ -97,7 +98,7 @@ class Session:
         self._anomalies = Anomalies(self._delivery, lambda text: self.dialect.redact(text))
         self._position = make.position()
         self._commits = make.commits(options.commit_interval_s)
-        self._escalation = make.escalation(options.escalate_after)
+        self._logins = Logins(self._position, make.escalation(options.escalate_after))
         self._join = make.join()
         self._undecodable = Budget(_UNDECODABLE_MAX - 1, _UNDECODABLE_WINDOW_S)
         self._snapshots = SnapshotQueue(
@@ -111,19 +112,22 @@ class Session:
                 for name, (limit, window) in self.dialect.budgets.items()
             },
             budget_class=self.dialect.budget_class,
-            cost=self._cost,
+            cost=lambda source: len(self._channels.dialect.snapshot_requests(source)),
         )
+        self._channels = Channels(options, make, self.dialect, self._delivery, self._position)
         self._recovery = Recovery(
             options=options,
-            mechanisms=make,
-            dialect=self.dialect,
             rng=self.rng,
+            join=self._join,
+            channels=self._channels,
             delivery=self._delivery,
             position=self._position,
             snapshots=self._snapshots,
             anomalies=self._anomalies,
         )
+        self._rebase = Rebase(self._channels, self._recovery, self._anomalies)
         self._intake = Intake(
+            channels=self._channels,
             recovery=self._recovery,
             delivery=self._delivery,
             position=self._position,
@@ -137,10 +141,10 @@ class Session:
             delivery=self._delivery,
             effects=self._effects,
             classify=lambda end, noticed: self.dialect.classify(end, noticed=noticed),
-            on_lost=self._lost,
+            on_lost=lambda _: self._recovery.lose_connection(),
             on_login_ended=self._login_ended,
         )
-        self._recovery.subscribe(self.dialect)
+        self._channels.subscribe(self.dialect)
 
     # In: what happened.
 
@@ -152,7 +156,7 @@ class Session:
         `bases` names those scopes; without them the session starts cold.
         """
         if position is not None:
-            self._recovery.restore(position, bases)
+            self._channels.restore(position, bases)
         self._connections.begin(now=now)
         self._recovery.begin(now=now)
         self._pump(now)
@@ -212,10 +216,10 @@ class Session:
         known = self._snapshots.finished(fetch)
         if known is not None:
             if isinstance(answer, SnapshotFault):
-                self._recovery.fetch_finished(known, answer, now=now)
+                self._rebase.fetch_finished(known, answer, now=now)
             else:
-                content = self._recovery.dialect.read_snapshot(known.source, answer)
-                self._recovery.fetch_finished(known, content, now=now)
+                content = self._channels.dialect.read_snapshot(known.source, answer)
+                self._rebase.fetch_finished(known, content, now=now)
         self._pump(now)
 
     def handle_committed(self, commit: int, *, ok: bool, now: float) -> None:
@@ -239,8 +243,8 @@ class Session:
         """The application asks for a fresh snapshot of one channel, or of all."""
         if channel is None:
             self._recovery.doubt_all(now=now)
-        elif channel in self._recovery.channels:
-            self._recovery.doubt(self._recovery.channels[channel], now=now)
+        elif channel in self._channels.active:
+            self._recovery.doubt(self._channels.active[channel], now=now)
         else:
             raise LocalProtocolError(f"resync of {channel!r}, which is not subscribed")
         self._pump(now)
@@ -254,7 +258,7 @@ class Session:
         if self._connections.stopped is not None:
             raise LocalProtocolError("resubscribe after the end")
         self.dialect = dialect
-        self._login_cold = True
+        self._logins.cold = True
         owner, candidate = self._connections.owner, self._connections.candidate
         if candidate is not None and candidate.login_sent:
             # Its login asked for something else.
@@ -333,7 +337,7 @@ class Session:
             durable_failed=self._commits.failed,
             channels=tuple(
                 channel.status(self._position.cursor(name), self._delivery.load(name))
-                for name, channel in self._recovery.channels.items()
+                for name, channel in self._channels.active.items()
             ),
             stopped=self._connections.stopped,
         )
@@ -343,7 +347,7 @@ class Session:
 
         The row `?` is for channels that are not ours.
         """
-        channels = {**self._recovery.retired, **self._recovery.channels}
+        channels = {**self._channels.retired, **self._channels.active}
         rows = {
             name: channel.row.counters(self._delivery.load(name))
             for name, channel in channels.items()
@@ -388,10 +392,7 @@ class Session:
 
     def _accept(self, source: Connection, message: LoginAccepted, *, now: float) -> None:
         requested = self.dialect.channels
-        self._login_cold = False
-        changed = self._position.adopt(message.epoch)
-        if changed or message.replayable is not None:
-            self._replayable = message.replayable
+        same_epoch = self._logins.accepted(message)
         for oddity in message.oddities:
             self._anomalies.note(AnomalyCode.ODD_LOGIN_OK, None, oddity)
         self._connections.promote(source, now=now)
@@ -399,9 +400,9 @@ class Session:
         sent = {channel for channel, _ in source.login_position.cursors}
         resumed = self._recovery.accept_login(
             effective,
-            attrs.evolve(message, replayable=self._replayable),
+            attrs.evolve(message, replayable=self._logins.replayable),
             sent=sent,
-            same_epoch=not changed,
+            same_epoch=same_epoch,
             now=now,
         )
         source.resumed = not resumed
@@ -425,7 +426,10 @@ class Session:
 
     def _complete(self, source: Connection, message: ReplayCompleted, *, now: float) -> None:
         self._check_epoch(message.epoch, now=now)
-        if not self._recovery.complete_replay(now=now):
+        if not self._recovery.complete_replay(
+            lambda channel, entry: self._intake.admit(channel, entry, entry.cursor, now=now),
+            now=now,
+        ):
             self._anomalies.note(AnomalyCode.UNEXPECTED_FRAME, None, "nothing was replaying")
         self._note_verdict(source)
 
@@ -436,7 +440,7 @@ class Session:
             self._recovery.change_epoch(epoch, now=now)
 
     def _note_verdict(self, source: Connection) -> None:
-        if not any(channel.replaying for channel in self._recovery.channels.values()):
+        if not any(channel.replaying for channel in self._channels.active.values()):
             source.resumed = True
             self._recovery.resume_deadline = None
 
@@ -457,44 +461,17 @@ class Session:
             return
         source.login_waits = False
         source.login_sent = True
-        source.login_position = self._position_to_send()
+        source.login_position = self._logins.resume_from(self.dialect.channels)
         self._effects.append(
             Send(connection=source.number, text=self.dialect.login(source.login_position))
         )
 
-    def _position_to_send(self) -> Position:
-        """Cursors of this login's channels that the peer says it can replay (HZ-A13, HZ-A21)."""
-        position = self._position.value()
-        if self._login_cold:
-            return Position()
-        cursors = tuple(
-            (channel, text)
-            for channel, text in position.cursors
-            if channel in self.dialect.channels
-            and (self._replayable is None or channel in self._replayable)
-        )
-        # Both or neither (OP-A21): an epoch without cursors asks for nothing.
-        return Position(position.epoch, cursors) if cursors else Position()
-
-    def _lost(self, _: Connection) -> None:
-        self._recovery.lose_connection()
-
     def _login_ended(self, source: Connection, now: float) -> None:
-        """A connection ended after its login was sent; did resuming lead anywhere? See R13."""
-        position = source.login_position
-        if not source.login_sent or not position.cursors:
-            return
-        stuck = source.entries > 0 and self._position.value().cursors == position.cursors
-        if source.resumed and not stuck:
-            self._escalation.succeeded()
-        elif self._escalation.failed(position):
+        if self._logins.lead_nowhere(source):
             self._anomalies.note(AnomalyCode.RESUME_ABANDONED, None, "resuming leads nowhere")
             self._recovery.abandon_resume(now=now)
 
     # One step.
-
-    def _cost(self, source: SnapshotSource) -> int:
-        return len(self._recovery.dialect.snapshot_requests(source))
 
     def _pump(self, now: float) -> None:
         """Turns what has become possible into effects."""
@@ -508,11 +485,11 @@ class Session:
             self._recovery.cancelled.clear()
         if connections.stopped is None:
             for fetch in self._snapshots.start(now=now):
-                self._recovery.fetch_started(fetch)
+                self._rebase.fetch_started(fetch)
                 self._effects.append(
                     FetchSnapshot(
                         fetch=fetch.number,
-                        requests=self._recovery.dialect.snapshot_requests(fetch.source),
+                        requests=self._channels.dialect.snapshot_requests(fetch.source),
                         timeout_s=self.options.snapshot_timeout_s,
                     )
                 )
