@@ -94,6 +94,8 @@ class Connections:
     gate: ConnectGate = attrs.field(init=False)
     _number: int = attrs.field(init=False, default=0)
     _refusals: int = attrs.field(init=False, default=0)
+    _welcomed: bool = attrs.field(init=False, default=False)
+    """We have been logged in at least once."""
 
     def __attrs_post_init__(self) -> None:
         options = self.options
@@ -152,7 +154,7 @@ class Connections:
     def promote(self, connection: Connection, *, now: float) -> Connection | None:
         """Its login was accepted: it becomes the owner; returns the one before, now closing."""
         connection.apply(ConnectionInput.LOGIN_OK)
-        connection.promoted = True
+        connection.promoted = self._welcomed = True
         before, self.owner = self.owner, connection
         self.candidate = None
         self._refusals = 0
@@ -313,8 +315,12 @@ class Connections:
         )
 
     def _judge(self, failure: Failure, reason: str, *, now: float) -> None:
-        """Fatal stops at once; a rejection has to be repeated to be believed (HZ-H6, HZ-H7)."""
-        if failure is Failure.REJECTED:
+        """Fatal stops at once; a rejection has to be repeated to be believed (HZ-H6, HZ-H7).
+
+        A place where we have been logged in is a feed: what answers there meanwhile, a proxy
+        without its backend, say, is waited out (HZ-H4).
+        """
+        if failure is Failure.REJECTED or (failure is Failure.NOT_A_FEED and not self._welcomed):
             self._refusals += 1
         elif failure is not Failure.PLANNED:
             self._refusals = 0

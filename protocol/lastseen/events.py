@@ -126,6 +126,8 @@ class Failure(Enum):
     LIMIT = "limit"
     REJECTED = "rejected"
     """Refused in a way that a second refusal confirms."""
+    NOT_A_FEED = "not_a_feed"
+    """Answered as no feed would: the same, unless we have been logged in there before."""
     FATAL = "fatal"
 
 

@@ -31,8 +31,8 @@ CLOSE_TABLE = {
 """Facts 3, written down a second time."""
 
 UPGRADE_TABLE = {
-    200: F.REJECTED, 301: F.REJECTED, 302: F.REJECTED, 400: F.REJECTED, 401: F.REJECTED,
-    403: F.REJECTED, 404: F.REJECTED, 426: F.REJECTED, 408: F.TRANSIENT, 425: F.TRANSIENT,
+    200: F.NOT_A_FEED, 301: F.NOT_A_FEED, 302: F.NOT_A_FEED, 400: F.NOT_A_FEED, 401: F.REJECTED,
+    403: F.REJECTED, 404: F.NOT_A_FEED, 426: F.NOT_A_FEED, 408: F.TRANSIENT, 425: F.TRANSIENT,
     429: F.LIMIT, 500: F.TRANSIENT, 502: F.TRANSIENT, 503: F.TRANSIENT, 504: F.TRANSIENT,
 }  # fmt: skip
 
@@ -231,3 +231,30 @@ def test_two_slots_are_enough_to_move(stage: type[Stage]) -> None:
 
     assert s.sockets == {1, 2}
     assert [close.connection for close in s.closes] == [first]
+
+
+def refuse(s: Stage, status: int) -> None:
+    """The next connection's upgrade is answered with a status."""
+    s.dial()
+    assert s.dialling is not None
+    s.drop(s.dialling, None, http_status=status)
+
+
+def test_a_place_that_never_was_a_feed_is_given_up_after_two_answers(stage: type[Stage]) -> None:
+    s = stage()
+    for _ in range(2):
+        refuse(s, 404)
+
+    assert s.stopped is not None
+    assert s.stopped.failure is F.NOT_A_FEED
+
+
+def test_a_feed_that_was_there_before_is_waited_for(stage: type[Stage]) -> None:
+    """HZ-H4: a proxy that has lost its backend answers 404 for a while."""
+    s = stage()
+    s.drop(s.log_in(), 1006)
+    for _ in range(4):
+        refuse(s, 404)
+
+    assert s.stopped is None
+    assert last_end(s).retry_in_s is not None

@@ -52,11 +52,13 @@ CLOSES: Mapping[int, Failure] = {
 """Close codes (`facts` §3); any other is unknown and retried."""
 
 _UPGRADE_REFUSALS: Mapping[int, Failure] = {
+    401: Failure.REJECTED,
+    403: Failure.REJECTED,
     408: Failure.TRANSIENT,
     425: Failure.TRANSIENT,
     429: Failure.LIMIT,
 }
-"""HTTP answers to the upgrade; otherwise 5xx is transient and the rest a rejection (HZ-H6, K6)."""
+"""HTTP answers to the upgrade; otherwise 5xx is transient, the rest no feed (HZ-H6, K6)."""
 
 _BOOKMAKERS_MAX = 100
 """Most bookmakers that we let the peer name for us (HZ-J17); 27 were seen (`facts` §5)."""
@@ -157,7 +159,7 @@ class OddsPapi:
         if end.http_status is not None:
             if end.http_status >= 500:
                 return Failure.TRANSIENT
-            return _UPGRADE_REFUSALS.get(end.http_status, Failure.REJECTED)
+            return _UPGRADE_REFUSALS.get(end.http_status, Failure.NOT_A_FEED)
         if end.code is None:
             return Failure.TRANSIENT
         failure = CLOSES.get(end.code, Failure.UNKNOWN)
