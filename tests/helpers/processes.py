@@ -152,7 +152,8 @@ class TailProcess:
         self._states.put(None)
 
     def synced(self, channels: tuple[str, ...]) -> bool:
-        """Whether it claims every channel synced."""
+        """Whether it claims every channel synced; fails when it has ended."""
+        assert self.process.poll() is None, "the tail has ended"
         return all(self.claims.get(channel) == "synced" for channel in channels)
 
     def epochs(self) -> set[str]:

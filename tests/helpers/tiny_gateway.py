@@ -456,13 +456,17 @@ class World(Driver):
         if socket is None:
             return
         done = [entry for entry in self.sent.get(socket.number, []) if entry.channel != LIVE_ONLY]
-        if done and socket.number not in self.pending:
+        if done and not self._owes_replay(socket):
             socket.queue.append(self._frame(socket.number, done[-1 - back % min(len(done), 4)]))
+
+    def _owes_replay(self, socket: Socket) -> bool:
+        """Whether entries that were to be replayed have not left, or never will (a restart)."""
+        return socket.number in self.pending or self.sockets_epoch[socket.number] is not self.epoch
 
     def garbage(self, which: int, kind: int) -> None:
         """Frames that should not be."""
         socket = self._fed(which)
-        if socket is None or (kind % 10 == 6 and socket.number in self.pending):
+        if socket is None or (kind % 10 == 6 and self._owes_replay(socket)):
             # Nothing defends against a peer that completes a replay it has not sent.
             return
         socket.queue.append(
