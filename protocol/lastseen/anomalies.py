@@ -17,7 +17,7 @@ _DETAIL_CHARACTERS_MAX = 200
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Anomalies:
     """Every anomaly is counted; the 1st, 2nd, 4th, 8th … of a kind is also told."""
 

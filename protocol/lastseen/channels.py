@@ -20,7 +20,7 @@ __all__ = ["Channels"]
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Channels:
     """Every channel and its scopes; an entry that is not handed on is counted here."""
 

@@ -26,6 +26,9 @@ __all__ = ["Connection", "Connections"]
 _REFUSALS_MAX = 2
 """A rejection is believed when it is repeated (HZ-H6)."""
 
+_SOCKETS_MAX = 2
+"""The owner and its replacement, or one that is still closing (INV-S15)."""
+
 _NORMAL = 1000
 _GOING_AWAY = 1001
 _POLICY = 1008
@@ -71,7 +74,7 @@ class Connection:
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Connections:
     """Every socket of a session. One owner of the decision to connect (HZ-D11, INV-S15)."""
 
@@ -115,12 +118,12 @@ class Connections:
         """Opens a socket when the gate allows one and a slot is free."""
         if self.stopped is not None or self.candidate is not None:
             return
-        if len(self.open) >= self.options.connection_limit:
-            owner = self.owner
+        if self._full:
             due = self.gate.due_at is not None and self.gate.due_at <= now
-            if due and owner is not None and owner.state is ConnectionState.DRAINING:
+            if due and self.owner is not None and self._can_make_room:
                 # No slot for make-before-break: break first (HZ-D6).
-                self.close(owner, _NORMAL, "making room", (Failure.PLANNED, "moving"), now=now)
+                cause = (Failure.PLANNED, "moving")
+                self.close(self.owner, _NORMAL, "making room", cause, now=now)
             return
         if not self.gate.take(now=now):
             return
@@ -239,9 +242,11 @@ class Connections:
                 moments.append((connection.deadline, connection.state.value))
             if connection.login_waits:
                 moments.append((self.budget.earliest(now=0.0), "message budget"))
+        if self.stopped is not None:
+            return min(moments, default=None)
         if self.gate.stable_at is not None:
             moments.append((self.gate.stable_at, "stable"))
-        blocked = len(self.open) >= self.options.connection_limit and not self._can_make_room()
+        blocked = self._full and not self._can_make_room
         if self.gate.due_at is not None and self.candidate is None and not blocked:
             moments.append((self.gate.due_at, "connect"))
         return min(moments, default=None)
@@ -256,8 +261,15 @@ class Connections:
             self.close(connection, _GOING_AWAY, "client closing", cause, now=now)
         self.delivery.put(Stopped(failure=failure, reason=reason))
 
+    @property
+    def _full(self) -> bool:
+        return len(self.open) >= min(self.options.connection_limit, _SOCKETS_MAX)
+
+    @property
     def _can_make_room(self) -> bool:
-        return self.owner is not None and self.owner.state is ConnectionState.DRAINING
+        """Whether the owner is all that stands in the way, and was told to go anyway."""
+        states = {connection.state for connection in self.open.values()}
+        return states == {ConnectionState.DRAINING}
 
     def _check_pulse(self, connection: Connection, now: float) -> None:
         pulse = connection.liveness.check(now=now)
@@ -320,11 +332,16 @@ class Connections:
         A place where we have been logged in is a feed: what answers there meanwhile, a proxy
         without its backend, say, is waited out (HZ-H4).
         """
-        if failure is Failure.REJECTED or (failure is Failure.NOT_A_FEED and not self._welcomed):
+        refused = failure is Failure.REJECTED or (
+            failure is Failure.NOT_A_FEED and not self._welcomed
+        )
+        if refused:
             self._refusals += 1
         elif failure is not Failure.PLANNED:
             self._refusals = 0
-        if failure is Failure.FATAL or self._refusals >= _REFUSALS_MAX:
+        # While the owner feeds us nothing is proved: it was let in with the same key.
+        believed = refused and self._refusals >= _REFUSALS_MAX and self.owner is None
+        if failure is Failure.FATAL or believed:
             self.stop(failure, reason, now=now)
 
     def _try_again(

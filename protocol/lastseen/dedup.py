@@ -17,7 +17,7 @@ __all__ = ["Dedup"]
 _RING_ITEMS_DEFAULT = 4096
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Dedup:
     """One channel's memory of accepted ids, inside one epoch."""
 

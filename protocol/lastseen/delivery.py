@@ -97,7 +97,7 @@ Finished = Callable[[str, int, list[Entry]], None]
 _channel = attrgetter("channel")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Delivery:
     """A queue in arrival order with acknowledgement: finishing an event finishes all before it."""
 

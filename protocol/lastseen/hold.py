@@ -9,7 +9,7 @@ from lastseen.events import Entry
 __all__ = ["Hold"]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Hold:
     """A bounded queue of live entries of one scope, in arrival order.
 

@@ -31,7 +31,7 @@ _BAD_IDS_MAX = 3
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Intake:
     """Entries in, in arrival order; finished and rejected entries back from the application."""
 

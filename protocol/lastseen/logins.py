@@ -14,7 +14,7 @@ __all__ = ["Logins"]
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Logins:
     """The memory that logins share."""
 

@@ -21,7 +21,7 @@ _SHRUNK_ROWS_MIN = 10
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Rebase:
     """Puts snapshots under the stream."""
 

@@ -33,7 +33,7 @@ _VERIFICATION_LAST = 3
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Recovery:
     """Every scope's way back to a trusted base."""
 

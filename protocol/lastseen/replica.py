@@ -26,7 +26,7 @@ _Name = tuple[str, str | None]
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Replica:
     """Units by key, kept per scope so that a snapshot replaces exactly its own.
 

@@ -51,7 +51,7 @@ class Row:
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Scope:
     """The unit of sync; its state changes only by `apply`."""
 
@@ -132,7 +132,7 @@ class Scope:
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Channel:
     """One channel: its scopes, its memory of ids, and its tally."""
 

@@ -56,7 +56,7 @@ class Deadline(NamedTuple):
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Session:
     """The session of one subscription. It does no I/O and never asks the time.
 

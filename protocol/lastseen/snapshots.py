@@ -66,7 +66,7 @@ class _Pending:
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class SnapshotQueue:
     """The fetches of one session."""
 

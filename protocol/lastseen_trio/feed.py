@@ -54,7 +54,7 @@ _BATCH_EVENTS = 1024
 _LANGUAGE = "en"
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Link:
     """One connection's tasks."""
 
@@ -69,7 +69,7 @@ class _Link:
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Feed:
     """Every event of a subscription, in order. Made by `open_feed`.
 

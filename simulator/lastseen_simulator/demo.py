@@ -37,9 +37,7 @@ _RATE = 60.0
 _SAMPLE_S = 0.1
 
 _ARRIVAL_S = 0.3
-_FIRE_S = 15.0
-_SETTLE_S = 15.0
-"""How long a scene may wait for its faults, and for the client to agree with the truth."""
+_PATIENCE_S = 15.0
 
 _OPTIONS = SessionOptions(
     # A demo has a minute; the shapes are the same as with the defaults.
@@ -86,6 +84,8 @@ class SceneReport:
     took_s: float
     claimed: bool
     """Whether the client called every channel synced in the end."""
+    logins: tuple[tuple[str, ...], ...]
+    """The channels that each login of this scene resumed."""
 
     @property
     def fired(self) -> bool:
@@ -94,8 +94,26 @@ class SceneReport:
 
     @property
     def passed(self) -> bool:
-        """Fired, claimed and equal."""
-        return self.fired and self.claimed and all(verdict.equal for verdict in self.verdicts)
+        """Whether there is no trouble."""
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong, the cause before its effects; None when the scene did what it tells."""
+        for fault in self.faults:
+            if fault.fired < fault.wanted:
+                return f"{fault.kind} at {fault.at!r} fired {fault.fired} of {fault.wanted}"
+        for verdict in self.verdicts:
+            if verdict.difference is not None:
+                return f"{verdict.channel}: {verdict.difference}"
+        if not self.claimed:
+            return "the client does not call every channel synced"
+        if len(self.logins) < self.scene.logins:
+            return f"the client logged in {len(self.logins)} of {self.scene.logins} times"
+        for resumed in self.logins:
+            if missing := sorted(set(self.scene.resumes) - set(resumed)):
+                return f"a login did not resume {', '.join(missing)}"
+        return None
 
 
 @attrs.frozen(kw_only=True)
@@ -119,8 +137,16 @@ class DemoReport:
     @property
     def passed(self) -> bool:
         """All fired and all equal, and no entry unaccounted for."""
-        return all(scene.passed for act in self.acts for scene in act.scenes) and all(
-            row.conserved for act in self.acts for row in act.counters.values()
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is wrong, a line each, and where."""
+        scenes = [scene for act in self.acts for scene in act.scenes]
+        rows = [item for act in self.acts for item in act.counters.items()]
+        return (
+            *(f"{scene.scene.name}: {scene.trouble}" for scene in scenes if not scene.passed),
+            *(f"{name}: entries unaccounted for" for name, row in rows if not row.conserved),
         )
 
 
@@ -133,7 +159,8 @@ class _Client:
     replica: Replica
     tell: Tell
     changed: trio.Event = attrs.field(factory=trio.Event)
-    logins: int = 0
+    logins: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
+    """What each login resumed."""
 
     async def run(self) -> None:
         """Applies events for ever."""
@@ -150,22 +177,28 @@ class _Client:
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, LoggedIn):
-            self.logins += 1
+            self.logins.append(event.resumed)
             self.tell({"event": "logged_in", "resumed": list(event.resumed)})
         elif isinstance(event, Disconnected):
             self.tell({"event": "disconnected", "code": event.code, "retry_in_s": event.retry_in_s})
 
 
-async def run_demo(*, seed: int, tell: Tell) -> DemoReport:
-    """Plays every act and says what came of it; tells its progress on the way."""
-    acts: list[ActReport] = []
-    for number, act in enumerate(ACTS):
+async def run_demo(
+    *, seed: int, tell: Tell, acts: tuple[Act, ...] = ACTS, patience_s: float = _PATIENCE_S
+) -> DemoReport:
+    """Plays every act and says what came of it; tells its progress on the way.
+
+    `patience_s` is how long a scene may wait for its faults, and then for client and truth to
+    agree; a scene that runs out of it is reported as what it lacked.
+    """
+    reports: list[ActReport] = []
+    for number, act in enumerate(acts):
         tell({"event": "act", "name": act.name})
-        acts.append(await _play(act, seed=seed + number, tell=tell))
-    return DemoReport(acts=tuple(acts))
+        reports.append(await _play(act, seed=seed + number, patience_s=patience_s, tell=tell))
+    return DemoReport(acts=tuple(reports))
 
 
-async def _play(act: Act, *, seed: int, tell: Tell) -> ActReport:
+async def _play(act: Act, *, seed: int, patience_s: float, tell: Tell) -> ActReport:
     subscription = Subscription(channels=_CHANNELS, sport_ids=_SPORTS)
     dialect = OddsPapi(subscription=subscription, key=Secret(DEMO_KEY))
     options = GatewayOptions(as_of=act.as_of, fixtures=_FIXTURES, rate=_RATE)
@@ -184,10 +217,10 @@ async def _play(act: Act, *, seed: int, tell: Tell) -> ActReport:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(client.run)
                 nursery.start_soon(_sample, feed, reports, act, timeline)
-                await _settle(gateway, client)
+                await _settle(gateway, client, patience_s)
                 for scene in act.scenes:
                     tell({"event": "scene", "name": scene.name, "tells": scene.tells})
-                    report = await _perform(scene, gateway, client)
+                    report = await _perform(scene, gateway, client, patience_s)
                     reports.append(report)
                     tell(_scene_line(report))
                 nursery.cancel_scope.cancel()
@@ -195,12 +228,15 @@ async def _play(act: Act, *, seed: int, tell: Tell) -> ActReport:
     return ActReport(act=act, scenes=tuple(reports), counters=counters, timeline=tuple(timeline))
 
 
-async def _perform(scene: Scene, gateway: GatewayServer, client: _Client) -> SceneReport:
+async def _perform(
+    scene: Scene, gateway: GatewayServer, client: _Client, patience_s: float
+) -> SceneReport:
     """Places the faults step by step, then waits until client and truth agree."""
     began = trio.current_time()
     ids: list[int] = []
-    began_logins = client.logins
-    with trio.move_on_after(_FIRE_S):
+    logins_before = len(client.logins)
+    with trio.move_on_after(patience_s):
+        await _give_cursors(scene.resumes, gateway, client)
         for step in scene.steps:
             placed = [gateway.place(fault_of(table, now=gateway.now)) for table in step]
             first = not ids
@@ -210,12 +246,11 @@ async def _perform(scene: Scene, gateway: GatewayServer, client: _Client) -> Sce
                 if first and fault_id == ids[0]:
                     for channel in scene.publish:
                         gateway.publish(channel)
-        with_logins = began_logins + scene.logins
-        while client.logins < with_logins:
+        while len(client.logins) < logins_before + scene.logins:
             await client.changed.wait()
         # What the last fault sent is on its way: let it arrive before anybody is judged.
         await trio.sleep(_ARRIVAL_S)
-    claimed, verdicts = await _settle(gateway, client)
+    claimed, verdicts = await _settle(gateway, client, patience_s)
     receipts = {receipt.fault_id: receipt for receipt in gateway.receipts()}
     tables = [table for step in scene.steps for table in step]
     faults = tuple(
@@ -233,7 +268,17 @@ async def _perform(scene: Scene, gateway: GatewayServer, client: _Client) -> Sce
         verdicts=verdicts,
         took_s=trio.current_time() - began,
         claimed=claimed,
+        logins=tuple(client.logins[logins_before:]),
     )
+
+
+async def _give_cursors(channels: tuple[str, ...], gateway: GatewayServer, client: _Client) -> None:
+    """Sees to it that these channels can resume: a base alone gives no cursor (HZ-A10)."""
+    for channel in channels:
+        if client.feed.position.cursor(channel) is None:
+            gateway.publish(channel)
+        while client.feed.position.cursor(channel) is None:
+            await client.changed.wait()
 
 
 def _times(table: dict[str, Any]) -> int:
@@ -243,13 +288,13 @@ def _times(table: dict[str, Any]) -> int:
 
 
 async def _settle(
-    gateway: GatewayServer, client: _Client
+    gateway: GatewayServer, client: _Client, patience_s: float
 ) -> tuple[bool, tuple[ChannelVerdict, ...]]:
     """Holds the market still until the client agrees with the truth, or its time is up."""
     gateway.pause()
     claimed = False
     verdicts: tuple[ChannelVerdict, ...] = ()
-    with trio.move_on_after(_SETTLE_S):
+    with trio.move_on_after(patience_s):
         while True:
             changed = client.changed
             claimed = client.feed.status().synced
@@ -284,12 +329,14 @@ def _scene_line(report: SceneReport) -> dict[str, Any]:
         "event": "scene_done",
         "name": report.scene.name,
         "passed": report.passed,
+        "trouble": report.trouble,
         "took_s": round(report.took_s, 2),
         "faults": [
             {"kind": fault.kind, "at": fault.at, "fired": fault.fired, "wanted": fault.wanted}
             for fault in report.faults
         ],
         "claimed_synced": report.claimed,
+        "resumed": [list(resumed) for resumed in report.logins],
         "channels": {
             verdict.channel: {"units": verdict.units, "difference": verdict.difference}
             for verdict in report.verdicts

@@ -24,6 +24,8 @@ class Scene:
     """Fault tables; the position `soon` means the moment of placing."""
     logins: int = 0
     """How often the client has to log in anew."""
+    resumes: tuple[str, ...] = ()
+    """Channels that have to come back by replay at every one of those logins."""
     publish: tuple[str, ...] = ()
     """Channels of entries that the gateway publishes once the very first fault has fired."""
 
@@ -48,6 +50,8 @@ class Act:
 _CHANNELS = ["fixtures", "scores", "odds", "bookmakers"]
 _LISTED = ["fixtures", "scores"]
 """Channels whose snapshot is the list of fixtures."""
+_REPLAYED = ("fixtures", "scores")
+"""Channels the gateway can replay (`facts` §4)."""
 
 ACTS: tuple[Act, ...] = (
     Act(
@@ -63,6 +67,7 @@ ACTS: tuple[Act, ...] = (
                 name="drop and resume",
                 tells="the connection vanishes; the replay fills the hole",
                 logins=1,
+                resumes=_REPLAYED,
                 steps=(({"kind": "drop", "at": "soon"},),),
                 publish=("scores", "scores", "fixtures"),
             ),
@@ -70,6 +75,7 @@ ACTS: tuple[Act, ...] = (
                 name="drop in mid-replay",
                 tells="it vanishes again while replaying; the cursor has not run ahead",
                 logins=2,
+                resumes=_REPLAYED,
                 steps=(
                     (
                         {"kind": "drop", "at": "soon"},

@@ -32,8 +32,10 @@ def compare(
 ) -> tuple[ChannelVerdict, ...]:
     """Compares two states, unit key → value, as numbers and texts, not as spellings.
 
-    Odds and bookmakers of fixtures that the truth has none for are left out on the client's side
-    only if the fixture is over: the vendor stops serving them (`facts/oddspapi.md` §5).
+    A member that is null equals one that is not there (OP-A26). Odds and bookmakers of finished
+    fixtures are left out on the client's side too, since the vendor stops serving them (`facts`
+    §5). Only the truth's fixtures say which are finished, so `truth` should hold them even when
+    `channels` does not.
     """
     over = {
         key.partition("/")[2]
@@ -80,12 +82,14 @@ def _first(ours: Any, theirs: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers by value: 1.90 and 1.9 are one price, whoever spelled it."""
+    """Numbers by value: 1.90 and 1.9 are one price, whoever spelled it; but true is not 1."""
+    if isinstance(value, bool):
+        return ("bool", value)
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
-        return {key: _plain(item) for key, item in members.items()}
+        return {key: _plain(item) for key, item in members.items() if item is not None}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("Iterable[Any]", value)]
     return value

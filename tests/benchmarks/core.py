@@ -16,7 +16,16 @@ import time
 from collections.abc import Callable, Sequence
 
 import msgspec
-from lastseen import Connect, Entry, FetchSnapshot, HttpResponse, OddsPapi, Secret, Session, Subscription
+from lastseen import (
+    Connect,
+    Entry,
+    FetchSnapshot,
+    HttpResponse,
+    OddsPapi,
+    Secret,
+    Session,
+    Subscription,
+)
 
 ROUNDS = 15
 MESSAGES = 4000

@@ -14,6 +14,7 @@ from lastseen import (
     OddsPapi,
     Secret,
     SessionOptions,
+    Stopped,
 )
 from lastseen.dialects.oddspapi.dialect import CLOSES
 
@@ -258,3 +259,36 @@ def test_a_feed_that_was_there_before_is_waited_for(stage: type[Stage]) -> None:
 
     assert s.stopped is None
     assert last_end(s).retry_in_s is not None
+
+
+def test_a_replacement_that_is_refused_does_not_end_what_still_works(stage: type[Stage]) -> None:
+    s = stage()
+    owner = s.log_in()
+    s.hear(owner, s.move())
+    for _ in range(3):
+        refuse(s, 403)
+    assert s.stopped is None
+
+    s.drop(owner, 1006)
+    refuse(s, 403)
+    ends = [event for event in s.events if isinstance(event, Stopped)]
+
+    assert [end.failure for end in ends] == [F.REJECTED]
+    assert s.session.poll_deadline() is None
+
+
+def test_a_socket_that_is_slow_to_close_leaves_no_room_for_a_third(stage: type[Stage]) -> None:
+    """INV-S15: the owner and one other."""
+    s = stage(polite=False)
+    first = s.log_in()
+    s.hear(first, s.move())
+    second = s.log_in()
+    assert s.sockets == {first, second}
+
+    s.hear(second, s.move())
+    s.wait(2.0)
+    assert s.sockets == {first, second}
+
+    s.drop(first, 1000)
+    s.dial(within=1.0)
+    assert len(s.sockets) == 2

@@ -38,11 +38,11 @@ class Claims:
 
     def take(self, event: Event) -> bool:
         """Notes an event; True when it can change a claim."""
-        if type(event) is StatusChanged:
+        if isinstance(event, StatusChanged):
             scopes = self.told.setdefault(event.channel, {})
             scopes[event.entity] = Claim(event.state, event.proof)
             return True
-        if type(event) is StateSnapshot and event.entities is not None:
+        if isinstance(event, StateSnapshot) and event.entities is not None:
             scopes = self.told.setdefault(event.channel, {})
             for entity in [name for name in scopes if name is not None]:
                 if entity not in event.entities:

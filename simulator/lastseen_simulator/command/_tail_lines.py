@@ -129,16 +129,16 @@ class ReportLines:
     def event(self, event: Event, *, epoch: str | None, at: float) -> list[str]:
         """The contract's objects; an event without one says nothing."""
         del at
-        if type(event) is Entry:
+        if isinstance(event, Entry):
             applied = {"event": "applied", "channel": event.channel, "epoch": epoch}
             return [json_line({**applied, "id": event.id, "src": event.source.value})]
-        if type(event) is StateSnapshot:
+        if isinstance(event, StateSnapshot):
             return [json_line(_snapshot(event))]
-        if type(event) is Discarded:
+        if isinstance(event, Discarded):
             name = "duplicate" if event.why is Why.DUPLICATE else "discarded"
             members = {"event": name, "channel": event.channel, "id": event.id}
             return [json_line(members | ({"why": event.why.value} if name == "discarded" else {}))]
-        if type(event) is Anomaly:
+        if isinstance(event, Anomaly):
             members = {"event": "anomaly", "code": event.code.value, "channel": event.channel}
             return [json_line(members)]
         return []
@@ -194,19 +194,19 @@ class HumanLines:
 
 
 def _said(event: Event) -> str | None:
-    if type(event) is LoggedIn:
+    if isinstance(event, LoggedIn):
         how = f", resuming {', '.join(event.resumed)}" if event.resumed else ""
         denied = f", denied {', '.join(event.denied)}" if event.denied else ""
         epoch = (event.epoch or "no epoch")[:8]
         return printable(f"connection {event.connection} logged in, epoch {epoch}{how}{denied}")
-    if type(event) is Disconnected:
+    if isinstance(event, Disconnected):
         code = f"{event.code} " if event.code is not None else ""
         again = "" if event.retry_in_s is None else f"; retry in {event.retry_in_s:.1f} s"
         text = f"connection {event.connection} ended: {code}{event.reason or event.failure.value}"
         return printable(text) + again
-    if type(event) is Stopped and event.failure is not None:
+    if isinstance(event, Stopped) and event.failure is not None:
         return printable(f"stopped: {event.reason}")
-    if type(event) is Anomaly:
+    if isinstance(event, Anomaly):
         where = f" {event.channel}" if event.channel is not None else ""
         return printable(f"odd: {event.code.value}{where}: {event.detail} ({event.count})")
     return None

@@ -98,7 +98,10 @@ class Gateway:
             options=options,
             truth=self.truth,
             market=market,
-            epochs=Epochs(options=options, rng=random.Random(rng.getrandbits(64))),
+            # The start is part of an epoch's name: cursors must not survive a new process.
+            epochs=Epochs(
+                options=options, rng=random.Random(rng.getrandbits(64) ^ wall_ms_at_zero)
+            ),
             pace=random.Random(rng.getrandbits(64)),
             wall_ms_at_zero=wall_ms_at_zero,
         )
