@@ -70,7 +70,10 @@ class Scope:
     synced_at: float = float("-inf")
     repeats: int = 0
     """Doubts in a row that came soon after a sync (HZ-C20)."""
-    rows: int = 0
+    keys: frozenset[str] = frozenset()
+    """The units of its last base."""
+    contradictions: int = 0
+    """Verifications in a row that lacked units of the base before."""
     newborn: bool = False
     """Met in the stream after the present roster was asked for, so that it may not be in it."""
     _unsynced: ScopeState = attrs.field(init=False, default=ScopeState.COLD)

@@ -150,6 +150,36 @@ def test_without_an_as_of_the_claim_is_unproven_and_verified_once(stage: type[St
     assert s.state() is ScopeState.SYNCED
 
 
+def test_a_verification_that_lacks_what_the_base_had_is_verified_again(stage: type[Stage]) -> None:
+    """HZ-C16: `[]` is a legal answer, and may be a lie; the truth comes back with the next."""
+    s = stage(scores={"A": 10, "B": 1})
+    s.log_in()
+    s.wait(0.3)
+    s.serve()
+    s.scores = {}
+    s.settle(15.0)
+    assert s.score("A") is None
+    s.scores = {"A": 10, "B": 1}
+    s.settle(60.0)
+
+    assert (s.score("A"), s.score("B")) == (10, 1)
+    assert s.anomalies(AnomalyCode.SNAPSHOT_SHRUNK) == 1
+
+
+def test_contradictions_come_to_an_end(stage: type[Stage]) -> None:
+    s = stage(scores={f"F{number}": 1 for number in range(9)})
+    s.log_in()
+    s.wait(0.3)
+    s.serve()
+    for _ in range(8):
+        s.scores.popitem()
+        s.settle(10.0)
+
+    assert s.anomalies(AnomalyCode.SNAPSHOT_SHRUNK) == 4
+    assert len(s.snapshots) == 5
+    assert s.state() is ScopeState.SYNCED
+
+
 @pytest.mark.parametrize("headers", [[("age", "30")], [("age", "1")]])
 def test_a_cached_answer_is_no_state(stage: type[Stage], headers: Any) -> None:
     """HZ-C5: and every request asks not to be answered from a cache."""
