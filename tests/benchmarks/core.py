@@ -1,7 +1,7 @@
 """Messages per second through the core, as ratios to two named peers in the same run.
 
-Peers: the *vendor-style loop* (the standard library's `json.loads`, type checks, the last id of each
-channel in a dict) and the *bare decode* (msgspec's envelope with an untouched payload, nothing
+Peers: the *vendor-style loop* (the standard library's `json.loads`, type checks, the last id of
+each channel in a dict) and the *bare decode* (msgspec's envelope with an untouched payload, nothing
 else), which is the most that any core on this decoder can reach.
 
 The machine drifts, so every round runs each variant once, in shuffled order, and only the median of
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import msgspec
+
 from lastseen import (
     Connect,
     Entry,
