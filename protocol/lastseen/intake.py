@@ -8,6 +8,7 @@ import attrs
 from lastseen.anomalies import Anomalies
 from lastseen.channels import Channels
 from lastseen.delivery import Delivery
+from lastseen.dialect import ScopeKind
 from lastseen.errors import LocalProtocolError
 from lastseen.events import AnomalyCode, Entry, Event, Source, Why
 from lastseen.join import Join, at_or_below
@@ -141,7 +142,7 @@ class Intake:
                 self.receive(entry, now=now)
             return
         names = list(map(_channel, entries))
-        alike = len(set(names)) == 1
+        alike = names.count(names[0]) == len(names) if names else True
         start = 0
         while start < len(entries):
             channel = self.channels.active.get(names[start])
@@ -167,10 +168,13 @@ class Intake:
         if frontier is None:
             return 0
         high, low = frontier
-        scopes = channel.scopes
+        # A channel that comes whole has one scope, and its entries name none.
+        scopes = channel.scopes if channel.kind is ScopeKind.PER_ENTITY else None
         taken = 0
         for entry, (next_high, next_low) in zip(entries, cursors, strict=True):
-            if next_high < high or next_low <= low or entry.entity not in scopes:
+            if next_high < high or next_low <= low:
+                break
+            if scopes is not None and entry.entity not in scopes:
                 break
             high, low = next_high, next_low
             taken += 1
