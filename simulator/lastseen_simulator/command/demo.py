@@ -168,7 +168,7 @@ class _Screen:
     def close(self, report: DemoReport) -> None:
         for act in report.acts:
             self._console.print()
-            self._console.print(_picture(act, report.channels))
+            self._console.print(_picture(act, report.channels, self._console.width))
         self._console.print(_legend())
         self._console.print(_faults(report))
         self._console.print(_counters(report))
@@ -200,16 +200,17 @@ class _Screen:
         self._console.print(f"      {words} [dim]({happening['took_s']:.1f} s)[/dim]")
 
 
-def _picture(act: ActReport, channels: tuple[str, ...]) -> Text:
+def _picture(act: ActReport, channels: tuple[str, ...], width: int) -> Text:
     """What each channel claimed over time, one row a channel, one mark a scene."""
     picture = Text(f"{act.act.name}: what the client claimed over time\n", style="bold")
     samples = act.timeline
     if not samples:
         return picture
     end = samples[-1][0] or 1.0
-    columns: list[list[tuple[str, tuple[ScopeState, ...]]]] = [[] for _ in range(_PICTURE_COLUMNS)]
+    count = max(1, min(_PICTURE_COLUMNS, width - _LABEL_COLUMNS))
+    columns: list[list[tuple[str, tuple[ScopeState, ...]]]] = [[] for _ in range(count)]
     for at, scene, states in samples:
-        columns[min(int(at / end * _PICTURE_COLUMNS), _PICTURE_COLUMNS - 1)].append((scene, states))
+        columns[min(int(at / end * count), count - 1)].append((scene, states))
     picture.append(" " * _LABEL_COLUMNS + _marks(act, columns) + "\n", style="dim")
     for row, channel in enumerate(channels):
         picture.append(f"{channel:<{_LABEL_COLUMNS}}", style="default")
@@ -240,12 +241,12 @@ def _legend() -> Text:
     for state, (mark, style) in _SHADES.items():
         if state is not ScopeState.LIVE_ONLY:
             legend.append(f"{mark} ", style=style).append(f"{state.value}  ", style="dim")
-    return legend.append("a, b, …: a scene begins\n", style="dim")
+    return legend.append("a, b: scenes\n", style="dim")
 
 
 def _faults(report: DemoReport) -> Table:
     table = Table(title="faults", title_justify="left", title_style="bold")
-    for heading in ("scene", "fault", "position", "fired", "client = truth"):
+    for heading in ("scene", "fault", "fired", "client = truth"):
         table.add_column(heading, justify="right" if heading == "fired" else "left")
     for act in report.acts:
         for scene in act.scenes:
@@ -255,7 +256,8 @@ def _faults(report: DemoReport) -> Table:
                 fired = f"{fault.fired}"
                 if fault.fired < fault.wanted:
                     fired = f"[red]{fault.fired} of {fault.wanted}[/red]"
-                table.add_row(scene.scene.name, fault.kind, fault.at, fired, equal)
+                shown = fault.kind if fault.at == "soon" else f"{fault.kind} {fault.at}"
+                table.add_row(scene.scene.name, shown, fired, equal)
     return table
 
 
