@@ -240,7 +240,7 @@ class Connections:
                 moments.append((connection.liveness.deadline(), "liveness"))
             else:
                 moments.append((connection.deadline, connection.state.value))
-            if connection.login_waits:
+            if connection.login_waits and connection is self.candidate:
                 moments.append((self.budget.earliest(now=0.0), "message budget"))
         if self.stopped is not None:
             return min(moments, default=None)

@@ -88,10 +88,19 @@ class Dedup:
         self._members = self._ceiling = None
 
     def rewind(self, cursor: Cursor | None, fenced: Iterable[Cursor]) -> None:
-        """Goes back to a login cursor: `fenced` ids were accepted but never handed on."""
+        """Goes back to a login cursor: `fenced` ids were accepted but never handed on.
+
+        A ring that no longer reaches back to the cursor knows only the later half of what the
+        replay brings. To leave out that half would let the earlier one have the last word, so all
+        of it is new again.
+        """
         self._high, self._low = cursor if cursor is not None else (-1, -1)
         unseen = set(fenced)
         kept = [cursor for cursor in self._ring if cursor not in unseen]
+        if cursor is not None and len(self._ring) == self.ring_items:
+            oldest = self._ring[0]
+            if oldest[0] > cursor[0] or oldest[1] > cursor[1]:
+                kept = []
         self._ring = deque(kept, maxlen=self.ring_items)
         above = [(high, low) for high, low in kept if high > self._high or low > self._low]
         # Ids above the cursor are with the application now: only the exact check knows them.

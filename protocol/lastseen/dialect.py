@@ -107,6 +107,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def asks(self) -> frozenset[str]:
+        """Everything that is asked for, or in effect, in words; channels by their names."""
+        ...
+
+    @property
     def budgets(self) -> Mapping[str, tuple[int, float]]:
         """Request limits by class: at most so many in so many seconds."""
         ...

@@ -113,7 +113,7 @@ class LoggedIn:
     epoch: str | None
     resumed: tuple[str, ...]
     denied: tuple[str, ...]
-    """Channels that were asked for and are not in the effective subscription (OP-A10)."""
+    """What was asked for and is not in the effective subscription, channels by name (OP-A10)."""
 
 
 class Failure(Enum):

@@ -391,7 +391,7 @@ class Session:
                 self._anomalies.note(AnomalyCode.UNEXPECTED_FRAME, None, name)
 
     def _accept(self, source: Connection, message: LoginAccepted, *, now: float) -> None:
-        requested = self.dialect.channels
+        requested = self.dialect.asks
         same_epoch = self._logins.accepted(message)
         for oddity in message.oddities:
             self._anomalies.note(AnomalyCode.ODD_LOGIN_OK, None, oddity)
@@ -411,7 +411,7 @@ class Session:
                 connection=source.number,
                 epoch=message.epoch,
                 resumed=resumed,
-                denied=tuple(name for name in requested if name not in effective.channels),
+                denied=tuple(sorted(requested - effective.asks)),
             )
         )
 

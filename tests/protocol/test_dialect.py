@@ -56,7 +56,7 @@ def test_a_resuming_login_has_both_and_every_filter() -> None:
 
 @pytest.mark.parametrize(
     ("echo", "channels"),
-    [(None, ("scores", "odds")), (("odds", "extra"), ("odds",)), ((), ("scores", "odds"))],
+    [(None, ("scores", "odds")), (("odds", "extra"), ("odds",)), ((), ())],
 )
 def test_the_effective_channels_are_those_asked_for_and_echoed(
     echo: tuple[str, ...] | None, channels: tuple[str, ...]
@@ -243,3 +243,20 @@ def test_a_hostile_error_body_is_only_a_status(body: bytes) -> None:
     response = HttpResponse(status=500, headers=(), body=body)
 
     assert dialect().read_snapshot(ROSTER, (response,)) == SnapshotFault(reason="HTTP 500")
+
+
+def test_a_snapshot_asks_for_the_sports_that_are_in_effect() -> None:
+    """OP-A10: one sport that the key may not see must not fail the fetch of all."""
+    made = OddsPapi(subscription=Subscription(sport_ids=(10, 11, 15)))
+    effective = made.accepted(accepted(sportIds=[10, 11]))
+
+    queries = [request.query for request in effective.snapshot_requests(SnapshotSource("fixtures"))]
+    assert [dict(query)["sportId"] for query in queries] == ["10", "11"]
+    assert made.asks - effective.asks == {"sport 15"}
+
+
+@pytest.mark.parametrize("echo", [None, [], ["x"], "10", [99]])
+def test_an_echo_of_sports_that_says_nothing_changes_nothing(echo: Any) -> None:
+    made = OddsPapi(subscription=Subscription(sport_ids=(10, 11)))
+
+    assert made.accepted(accepted(sportIds=echo)).subscription.sport_ids == (10, 11)

@@ -36,6 +36,9 @@ _NAME_CHARACTERS_MAX = 256
 
 _REASONS = frozenset({"server_restarted", "resume_window_exceeded", "client_backpressure"})
 
+_READABLE = ("json", "binary")
+"""Modes in force that this codec reads (`facts` §1); the echo says which one it is."""
+
 _LOGIN_ERRORS: Mapping[str, Failure] = {
     "login_failed": Failure.FATAL,
     "first message must be login": Failure.FATAL,
@@ -241,6 +244,9 @@ def _read_login_ok(value: Mapping[str, Any]) -> Message:
     channels = _texts(value.get("channels"))
     if "channels" in value and channels is None:
         oddities.append("channels is not a list of names")
+    mode = value.get("receiveType", "json")
+    if mode not in _READABLE:
+        oddities.append("receiveType that we cannot read")
     return LoginAccepted(
         epoch=epoch,
         channels=channels,

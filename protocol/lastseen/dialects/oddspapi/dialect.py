@@ -1,7 +1,7 @@
 """OddsPapi v5 as a `Dialect`: which frame, which fetch and which close mean what."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, final
+from typing import Any, Self, TypeVar, final
 
 import attrs
 
@@ -63,6 +63,8 @@ _UPGRADE_REFUSALS: Mapping[int, Failure] = {
 _BOOKMAKERS_MAX = 100
 """Most bookmakers that we let the peer name for us (HZ-J17); 27 were seen (`facts` §5)."""
 
+_T = TypeVar("_T")
+
 _LAST_WORDS = (Failure.FATAL, Failure.REJECTED)
 
 
@@ -74,11 +76,13 @@ class OddsPapi:
     subscription: Subscription = attrs.field(factory=Subscription)
     key: Secret = attrs.field(factory=lambda: Secret(""))
     """Needed to log in and to fetch, not to read frames and payloads."""
+    denied: frozenset[str] = frozenset()
+    """Channels that were asked for and are not in effect."""
 
     @property
     def channels(self) -> tuple[str, ...]:
         """The subscribed channels."""
-        return self.subscription.channels
+        return tuple(name for name in self.subscription.channels if name not in self.denied)
 
     @property
     def budgets(self) -> Mapping[str, tuple[int, float]]:
@@ -86,21 +90,39 @@ class OddsPapi:
         return BUDGETS
 
     def accepted(self, message: LoginAccepted) -> Self:
-        """Narrows to the echo of `login_ok`; what it does not mention stays as asked (OP-A10)."""
-        asked = self.subscription
-        channels = asked.channels
+        """Narrows to the echo of `login_ok`; what it does not mention stays as asked (OP-A10).
+
+        A snapshot is asked for what the echo names, so that one sport that the key may not see
+        does not fail the fetch of all (`facts` §5).
+        """
+        asked, echo = self.subscription, message.echo
+        denied = frozenset[str]()
         if message.channels is not None:
-            channels = tuple(name for name in channels if name in message.channels)
-        echoed = as_list(message.echo.get("bookmakers")) or []
+            denied = frozenset(asked.channels) - frozenset(message.channels)
+        echoed = as_list(echo.get("bookmakers")) or []
         books = tuple(dict.fromkeys(book for book in echoed if type(book) is str))
         if asked.bookmakers:
-            books = tuple(book for book in asked.bookmakers if book in books) or asked.bookmakers
+            books = _narrowed(asked.bookmakers, books)
         # Each few of them are a request of their own; without names the peer gives us all it may.
         effective = books if len(books) <= _BOOKMAKERS_MAX else asked.bookmakers
-        if not channels:
-            return self
-        return attrs.evolve(
-            self, subscription=attrs.evolve(asked, channels=channels, bookmakers=effective)
+        narrowed = attrs.evolve(
+            asked,
+            bookmakers=effective,
+            sport_ids=_narrowed(asked.sport_ids, as_list(echo.get("sportIds"))),
+            tournament_ids=_narrowed(asked.tournament_ids, as_list(echo.get("tournamentIds"))),
+            fixture_ids=_narrowed(asked.fixture_ids, as_list(echo.get("fixtureIds"))),
+        )
+        return attrs.evolve(self, subscription=narrowed, denied=denied)
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What is asked for, or in effect, in words: what a login takes away can be told."""
+        asked = self.subscription
+        return frozenset(self.channels).union(
+            (f"bookmaker {name}" for name in asked.bookmakers),
+            (f"sport {number}" for number in asked.sport_ids),
+            (f"tournament {number}" for number in asked.tournament_ids),
+            (f"fixture {name}" for name in asked.fixture_ids),
         )
 
     def login(self, position: Position) -> Secret:
@@ -113,10 +135,13 @@ class OddsPapi:
             sportIds=list(asked.sport_ids) or None,
             tournamentIds=list(asked.tournament_ids) or None,
             fixtureIds=list(asked.fixture_ids) or None,
+            futureIds=list(asked.future_ids) or None,
             bookmakers=list(asked.bookmakers) or None,
             lang=asked.lang,
             receiveType=asked.receive_type,
             clientName=asked.client_name,
+            live=asked.live,
+            pregame=asked.pregame,
             serverEpoch=position.epoch if cursors else None,
             lastSeenId=cursors or None,
         )
@@ -184,3 +209,8 @@ class OddsPapi:
     def view(self, units: Mapping[str, Any]) -> dict[str, Any]:
         """The units that a reader should see."""
         return view(units)
+
+
+def _narrowed(asked: tuple[_T, ...], echoed: Sequence[object] | None) -> tuple[_T, ...]:
+    """Those of the asked that are echoed; an echo that leaves none says nothing we can use."""
+    return tuple(item for item in asked if item in (echoed or ())) or asked

@@ -46,6 +46,11 @@ class Subscription:
     )
     bookmakers: tuple[str, ...] = attrs.field(default=(), validator=_no_repeats)
     """Gates odds and bookmakers; empty asks for every permitted one (OP-A11)."""
+    future_ids: tuple[str, ...] = attrs.field(default=(), validator=_no_repeats)
+    """For the futures channels, which are delivered and not synced."""
+    live: bool | None = None
+    pregame: bool | None = None
+    """Passed on when they are set; the newer page takes them from the key only (OP-A12)."""
     lang: str | None = None
     receive_type: str = "json"
     client_name: str | None = "lastseen"
