@@ -121,7 +121,7 @@ class Channels:
         return channel.scopes.get(key.entity) if channel is not None else None
 
     def new_hold(self) -> Hold:
-        """The scope of a key, when there is one."""
+        """An empty hold with the session's caps."""
         return self.mechanisms.hold(self.options.hold_items_max, self.options.hold_bytes_max)
 
     def _retire(self, channel: Channel) -> None:
@@ -137,7 +137,7 @@ class Channels:
         self.retired[channel.name] = channel
 
     def _add_channel(self, name: str) -> None:
-        """Gives up what a hold has."""
+        """A channel with nothing but its first scope, and its tally if it was here before."""
         channel = Channel(
             name=name,
             kind=self.dialect.scope_kind(name),
@@ -152,6 +152,6 @@ class Channels:
         channel.settle()
 
     def tell(self, entry: Entry, why: Why) -> None:
-        """Ends a replay without a verdict; what waited for it is not handed on."""
+        """Says what became of an entry, to an application that wants to know."""
         if self.options.report_discarded:
             self.delivery.put(Discarded(channel=entry.channel, id=entry.id, why=why))

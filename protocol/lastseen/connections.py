@@ -14,6 +14,7 @@ from lastseen.budget import Budget
 from lastseen.delivery import Delivery
 from lastseen.dialect import End
 from lastseen.effects import Close, Connect, Effect, Ping
+from lastseen.errors import LocalProtocolError
 from lastseen.events import Disconnected, Failure, Stopped
 from lastseen.liveness import Liveness, Pulse
 from lastseen.mechanisms import Mechanisms
@@ -112,6 +113,8 @@ class Connections:
 
     def begin(self, *, now: float) -> None:
         """The first attempt waits for nothing."""
+        if self._number or self.gate.due_at is not None:
+            raise LocalProtocolError("begun before")
         self.gate.request_first(now=now)
 
     def connect_if_due(self, *, now: float) -> None:

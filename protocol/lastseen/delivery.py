@@ -109,11 +109,16 @@ class Delivery:
     _loads: dict[str, Load] = attrs.field(init=False, factory=dict[str, Load])
     _others: int = attrs.field(init=False, default=0)
     """Items that are no entries, in the queue or given out."""
+    _appended: int = attrs.field(init=False, default=0)
+    """How many items ever joined the end of the queue."""
+    _cleared: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
+    """The count of those when all of a channel was last withdrawn."""
 
     def put_entry(self, entry: Entry, era: int) -> bool:
         """Queues an entry; False when its channel has crossed a cap."""
         load = self._load(entry.channel)
         self._queue.append(entry)
+        self._appended += 1
         load.put(1, entry.size, era)
         return load.items <= self.items_max and load.bytes <= self.bytes_max
 
@@ -123,6 +128,7 @@ class Delivery:
         if load.items + len(entries) > self.items_max or load.bytes + size > self.bytes_max:
             return False
         self._queue.extend(entries)
+        self._appended += len(entries)
         load.put(len(entries), size, era)
         return True
 
@@ -136,6 +142,7 @@ class Delivery:
             self._queue.appendleft(item)
         else:
             self._queue.append(item)
+            self._appended += 1
         self._absorb()
 
     def take(self, limit: int) -> list[Event]:
@@ -217,8 +224,12 @@ class Delivery:
         Snapshots and notices of a rise go with them; what tells of a fall stays.
         """
         entries: list[Entry] = []
-        kept: deque[_Item] = deque()
-        for item in self._queue:
+        kept: list[_Item] = []
+        queue = self._queue
+        # Only what came after the last such call can be of this channel, so that a flood of them
+        # does not pay for the whole queue each time.
+        newer = min(len(queue), self._appended - self._cleared.get(channel, 0))
+        for item in [queue.pop() for _ in range(newer)][::-1]:
             if (
                 not isinstance(item, Entry | StateSnapshot | Notice)
                 or item.channel != channel
@@ -230,7 +241,9 @@ class Delivery:
                 entries.append(item)
             else:
                 self._others -= 1
-        self._queue = kept
+        queue.extend(kept)
+        if entity is None:
+            self._cleared[channel] = self._appended
         if entries:
             self._load(channel).withdraw(len(entries))
         self._absorb()

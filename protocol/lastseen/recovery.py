@@ -188,6 +188,10 @@ class Recovery:
             channel.raise_head(entry.cursor)
         one = channel.scopes.get(entity) if entity is not None else None
         doubted = [one] if one is not None else list(channel.scopes.values())
+        if not overflow:
+            # A flood of doubts must neither pay for every scope again nor undo the pace at which
+            # a failing source is asked (HZ-C13).
+            doubted = [scope for scope in doubted if not scope.forlorn]
         if any(scope.trusted or scope.state is ScopeState.RESUMING for scope in doubted):
             if overflow:
                 self.channels.give_up(channel, entity)

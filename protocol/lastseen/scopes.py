@@ -19,6 +19,7 @@ from lastseen.status import ChannelStatus, Counters, worst
 __all__ = ["Channel", "Row", "Scope"]
 
 _TRUSTED = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
+_FORLORN = (ScopeState.STALE, ScopeState.COLD)
 
 
 @final
@@ -106,6 +107,14 @@ class Scope:
         """Whether entries go straight to the application."""
         return self.state in _TRUSTED
 
+    @property
+    def forlorn(self) -> bool:
+        """In doubt, with nothing held and no fetch under way: a doubt more changes nothing.
+
+        What it wants has not been asked for yet, so that it will count all the same (R4).
+        """
+        return self.state in _FORLORN and not len(self.hold)
+
     def announce(self, delivery: Delivery, *, fell: bool = False) -> None:
         """Queues the news of the present state; a fall overtakes what waits (INV-S10)."""
         self._revision += 1
@@ -189,6 +198,8 @@ class Channel:
 
     def uncover(self) -> None:
         """The stream has reached every base, or the bases do not count any more."""
+        if self.covered is None:
+            return
         self.covered = None
         for scope in self.scopes.values():
             scope.covered = None

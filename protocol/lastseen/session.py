@@ -155,9 +155,9 @@ class Session:
 
         `bases` names those scopes; without them the session starts cold.
         """
+        self._connections.begin(now=now)
         if position is not None:
             self._channels.restore(position, bases)
-        self._connections.begin(now=now)
         self._recovery.begin(now=now)
         self._pump(now)
 

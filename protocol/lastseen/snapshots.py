@@ -90,8 +90,14 @@ class SnapshotQueue:
     def want(
         self, source: SnapshotSource, key: ScopeKey, fence: int, *, priority: int, due: float
     ) -> None:
-        """A scope wants a snapshot, not before `due`; replaces what it wanted before."""
+        """A scope wants a snapshot, not before `due`; replaces what it wanted before.
+
+        The same want again does not put off the first, or a flood of them would do so for ever.
+        """
         pending = self._pending.setdefault(source, _Pending())
+        before = pending.wants.get(key)
+        if before is not None and (before.fence, before.priority) == (fence, priority):
+            due = min(due, before.due)
         pending.wants[key] = _Want(fence, due, priority)
         self._schedule(source, pending)
 

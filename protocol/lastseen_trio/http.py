@@ -15,7 +15,10 @@ from lastseen_trio.addresses import Address, dial, explain
 
 __all__ = ["BODY_BYTES_MAX", "fetch_snapshot"]
 
-BODY_BYTES_MAX: Final = 64 << 20
+BODY_BYTES_MAX: Final = 32 << 20
+"""Of all bodies of a fetch together: room for more than 20,000 fixtures of about 1 KiB; decoded
+they take many times as much."""
+
 _HEAD_BYTES_MAX: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
 
@@ -38,8 +41,8 @@ async def fetch_snapshot(
     """Performs the requests in order, over one connection when the peer keeps it.
 
     Returns every response, or ends with the first that is not a success: what follows it would be
-    of no use. A failure of the transport, a redirect (HZ-K6) and a body that is not framed, not
-    whole or too large (HZ-K2, HZ-K8) are a `SnapshotFault`.
+    of no use. A failure of the transport, a redirect (HZ-K6), a body that is not framed or not
+    whole and bodies that are too large together (HZ-K2, HZ-K8) are a `SnapshotFault`.
     """
     line = _Line(base, ssl_context, body_bytes_max)
     responses: list[HttpResponse] = []
@@ -68,6 +71,7 @@ class _Line:
     base: Address
     ssl_context: ssl.SSLContext | None
     body_bytes_max: int
+    """What may still be read; each body takes its part."""
     _stream: trio.abc.Stream | None = attrs.field(init=False, default=None)
     _http: h11.Connection = attrs.field(init=False)
 
@@ -131,6 +135,7 @@ class _Line:
         while True:
             event = await self._event(stream)
             if isinstance(event, h11.EndOfMessage):
+                self.body_bytes_max -= len(body)
                 return bytes(body)
             if not isinstance(event, h11.Data):
                 raise _FaultError("the body was cut")

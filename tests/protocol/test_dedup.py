@@ -38,6 +38,10 @@ class Naive:
 
     def rewind(self, cursor: Cursor | None, fenced: list[Cursor]) -> None:
         self.last = cursor or (-1, -1)
+        if cursor is not None and len(self.ring) == self.ring.maxlen:
+            oldest = self.ring[0]
+            if not (oldest[0] <= cursor[0] and oldest[1] <= cursor[1]):
+                self.ring.clear()
         self.ring = deque((kept for kept in self.ring if kept not in fenced), self.ring.maxlen)
 
     def reset(self) -> None:
@@ -130,3 +134,13 @@ def test_what_was_fenced_comes_again_and_what_was_taken_does_not() -> None:
     dedup.rewind((100, 11), [(100, 13)])
 
     assert [dedup.admit((100, n)) for n in (11, 12, 13, 14)] == [False, False, True, True]
+
+
+def test_a_ring_that_forgot_part_of_what_a_replay_brings_lets_all_of_it_come_again() -> None:
+    """Else the part it still knows is left out, and the older part has the last word."""
+    dedup = Dedup(4)
+    for n in range(1, 8):
+        dedup.admit((100, n))
+    dedup.rewind((100, 2), [(100, 7)])
+
+    assert [dedup.admit((100, n)) for n in range(1, 8)] == [False] * 2 + [True] * 5

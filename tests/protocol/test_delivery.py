@@ -230,3 +230,17 @@ class DeliveryMachine(RuleBasedStateMachine):
 
 DeliveryMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestDelivery = DeliveryMachine.TestCase
+
+
+def test_a_second_withdrawal_finds_what_came_since_the_first() -> None:
+    delivery = Delivery(items_max=100, bytes_max=10_000)
+    one, two, three, other = entry(), entry(), entry(), entry("odds")
+    delivery.put_entry(one, 0)
+    delivery.put_entry(other, 0)
+    assert delivery.withdraw("scores") == [one]
+    delivery.put_entry(two, 0)
+    delivery.put_run("scores", [three], 1, 0)
+
+    assert delivery.withdraw("scores") == [two, three]
+    assert delivery.withdraw("scores") == []
+    assert delivery.take(10) == [other]

@@ -743,3 +743,35 @@ def test_a_poison_entry_under_a_verification_does_not_break_the_application(
     assert rejected == 1
     assert s.state("odds") is ScopeState.SYNCED
     assert s.price() == 1
+
+
+def test_a_flood_of_demands_does_not_undo_the_backoff_of_a_failing_source(
+    stage: type[Stage],
+) -> None:
+    """HZ-C13: what was wanted already is not wanted sooner because it is demanded again."""
+    s = stage(scores={"A": 1})
+    number = s.sync()
+    asked = 0
+    for _ in range(50):
+        s.hear(number, s.sr())
+        while s.fetches:
+            s.answer(min(s.fetches), status=503)
+            asked += 1
+
+    assert asked == 1
+
+
+def test_a_flood_of_demands_does_not_put_off_the_snapshot_for_ever(stage: type[Stage]) -> None:
+    """HZ-C20: the delay grows with each demand that was met, not with each that waits."""
+    s = stage(scores={"A": 1})
+    number = s.sync()
+    for _ in range(6):
+        s.hear(number, s.sr())
+        s.wait_for_fetch()
+        s.serve()
+    s.fetched_at.clear()
+    for _ in range(60):
+        s.hear(number, s.sr())
+        s.wait(0.5)
+
+    assert s.fetched_at

@@ -366,3 +366,30 @@ def test_an_entry_of_an_earlier_subscription_does_not_become_a_cursor(stage: typ
 
     assert s.state() is ScopeState.SYNCED
     assert s.cursor() is None
+
+
+def test_a_hand_over_behind_a_long_queue_does_not_end_in_an_older_state(
+    stage: type[Stage],
+) -> None:
+    """The application has part of the replay already, more of it than exact ids are remembered."""
+    s = stage(greedy=False, options=SessionOptions(ring_items=8), scores={"A": 1, "B": 1})
+    first = s.log_in(heads={"scores": "100-1"})
+    s.consume()
+    s.settle(20.0)
+    s.consume()
+    s.hear(first, s.update("100-2"))
+    s.consume()
+    frames = [s.update(f"100-{n}", fixture="B" if n in (4, 8) else "A") for n in range(3, 15)]
+    s.hear(first, *frames)
+    given = s.take(8)
+    for event in given:
+        s.replica.apply(event)
+    s.drop(first)
+    second = s.open()
+    s.hear(second, s.login_ok(heads={"scores": "100-14"}), *frames, s.rc())
+    s.finish(given[-1])
+    s.consume()
+
+    assert s.sent() == {"scores": "100-2"}
+    assert s.state() is ScopeState.SYNCED
+    assert (s.score("A"), s.score("B")) == (14, 8)

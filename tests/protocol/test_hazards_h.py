@@ -12,6 +12,7 @@ from lastseen import (
     Disconnected,
     Entry,
     Failure,
+    LocalProtocolError,
     ScopeState,
     SessionOptions,
     SnapshotFault,
@@ -489,3 +490,31 @@ def test_closing_with_a_store_that_fails_does_not_spin(stage: type[Stage]) -> No
 
     assert s.session.finished
     assert s.session.status().durable.cursor("scores") == "100-1"
+
+
+def test_a_login_that_waited_and_was_given_up_leaves_no_deadline_behind(
+    stage: type[Stage],
+) -> None:
+    """A deadline that stays in the past would keep the driver busy until the socket closes."""
+    s = stage(options=SessionOptions(messages_per_s=1), polite=False)
+    s.drop(s.open())
+    s.open()
+    assert len(s.logins) == 1
+    s.session.handle_close(now=s.now)
+    s.drain()
+    s.step(s.now + 1.0)
+    deadline = s.session.poll_deadline()
+
+    assert deadline is not None
+    assert deadline.at > s.now
+
+
+def test_a_session_begins_once(stage: type[Stage]) -> None:
+    """A second beginning would connect past the gate, and call new what is known."""
+    s = stage()
+    s.sync()
+    with pytest.raises(LocalProtocolError, match="begun before"):
+        s.session.handle_begin(now=s.now)
+    s.drain()
+
+    assert len(s.connects) == 1
