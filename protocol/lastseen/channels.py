@@ -8,7 +8,7 @@ import attrs
 from lastseen.delivery import Delivery, Notice
 from lastseen.dialect import Dialect, ScopeKind
 from lastseen.events import Discarded, Entry, Why
-from lastseen.hold import Hold
+from lastseen.hold import Hold, Share
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import SessionOptions
 from lastseen.position import Position, PositionKeeper, parse_cursor
@@ -70,7 +70,7 @@ class Channels:
             scope = channel.scopes[entity] = Scope(
                 key=ScopeKey(channel.name, entity),
                 source=None if sourceless else self.dialect.snapshot_source(channel.name, entity),
-                hold=self.new_hold(),
+                hold=self.new_hold(channel.holds),
                 fence=self.next_fence(),
                 state=ScopeState.LIVE_ONLY if sourceless else ScopeState.COLD,
             )
@@ -120,9 +120,9 @@ class Channels:
         channel = self.active.get(key.channel)
         return channel.scopes.get(key.entity) if channel is not None else None
 
-    def new_hold(self) -> Hold:
-        """An empty hold with the session's caps."""
-        return self.mechanisms.hold(self.options.hold_items_max, self.options.hold_bytes_max)
+    def new_hold(self, share: Share) -> Hold:
+        """An empty hold with the session's caps, within its channel's share."""
+        return self.mechanisms.hold(self.options.hold_items_max, self.options.hold_bytes_max, share)
 
     def _retire(self, channel: Channel) -> None:
         """Forgets all of a channel but its tally: entries of it may be with the application."""
@@ -138,11 +138,14 @@ class Channels:
 
     def _add_channel(self, name: str) -> None:
         """A channel with nothing but its first scope, and its tally if it was here before."""
+        holds = Share(self.options.channel_hold_bytes_max)
         channel = Channel(
             name=name,
             kind=self.dialect.scope_kind(name),
             dedup=self.mechanisms.dedup(self.options.ring_items),
-            replay_hold=self.new_hold(),
+            holds=holds,
+            journals=Share(self.options.channel_hold_bytes_max),
+            replay_hold=self.new_hold(holds),
         )
         before = self.retired.pop(name, None)
         if before is not None:

@@ -42,10 +42,10 @@ class Commits:
         self._in_flight = self.choose(position)
         return self._number, self._in_flight
 
-    def finished(self, commit: int, *, ok: bool, now: float) -> None:
-        """The store has answered; an answer to another commit is ignored."""
+    def finished(self, commit: int, *, ok: bool, now: float) -> bool:
+        """The store has answered; an answer to another commit is ignored, and False."""
         if commit != self._number or self._in_flight is None:
-            return
+            return False
         self.failed = not ok
         if ok:
             self.durable = self._in_flight
@@ -53,6 +53,7 @@ class Commits:
             self._dirty = True
         self._in_flight = None
         self._not_before = now + self.interval_s
+        return True
 
     def deadline(self) -> float | None:
         """When `poll` will have a commit to give."""

@@ -113,7 +113,7 @@ class Intake:
                 self.recovery.overflow(channel, AnomalyCode.HOLD_OVERFLOW, entry.entity, now=now)
             return
         if scope.journal is not None and not scope.journal.put(entry):
-            scope.journal = None
+            scope.forget_journal()
             scope.verified = True
             self.anomalies.note(
                 AnomalyCode.VERIFICATION_SKIPPED, channel.name, "too much traffic to verify a base"

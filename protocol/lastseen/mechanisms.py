@@ -13,7 +13,7 @@ from lastseen.commits import Commits
 from lastseen.dedup import Dedup
 from lastseen.delivery import Delivery
 from lastseen.escalation import Escalation
-from lastseen.hold import Hold
+from lastseen.hold import Hold, Share
 from lastseen.join import Join
 from lastseen.liveness import Liveness
 from lastseen.position import PositionKeeper
@@ -28,7 +28,7 @@ class Mechanisms:
     position: Callable[[], PositionKeeper] = PositionKeeper
     """R1, R2, R9."""
     dedup: Callable[[int], Dedup] = Dedup
-    hold: Callable[[int, int], Hold] = Hold
+    hold: Callable[[int, int, Share], Hold] = Hold
     """R14."""
     delivery: Callable[[int, int], Delivery] = Delivery
     """R14."""

@@ -66,6 +66,8 @@ class SessionOptions:
     hold_items_max: int = attrs.field(default=20_000, validator=_positive)
     hold_bytes_max: int = attrs.field(default=16 << 20, validator=_positive)
     """Per scope, for live entries that wait for a base."""
+    channel_hold_bytes_max: int = attrs.field(default=128 << 20, validator=_positive)
+    """Per channel, for all that waits, and as much again for copies that await verification."""
     scopes_max: int = attrs.field(default=20_000, validator=_positive)
     """Per channel, for fixtures that the peer can make us remember (HZ-J17)."""
     ring_items: int = attrs.field(default=4096, validator=_positive)

@@ -147,7 +147,7 @@ class Rebase:
         self, channel: Channel, scope: Scope, content: SnapshotContent, *, now: float
     ) -> None:
         overlay = scope.journal.copy() if scope.journal is not None else None
-        scope.journal = None
+        scope.forget_journal()
         scope.verified = overlay is None
         if channel.is_roster(scope):
             # What it lacks may be newer than it; what it adds was missing.
@@ -216,6 +216,7 @@ class Rebase:
             if scope.state is ScopeState.SYNCED:
                 # The snapshot that tells of its end may be withdrawn; this claim must not outlive.
                 scope.apply(ScopeInput.DOUBTED, self.channels.delivery)
+            scope.forget_journal()
             del channel.scopes[entity]
         self._meet(channel, entities, now=now)
 

@@ -101,7 +101,7 @@ class Recovery:
             self.channels.stop_replay(channel, Why.FENCED)
             for scope in channel.scopes.values():
                 scope.fence = self.channels.next_fence()
-                scope.journal = None
+                scope.forget_journal()
                 self.channels.empty(channel, scope.hold, Why.FENCED)
                 scope.apply(ScopeInput.CONNECTION_LOST, self.delivery)
             channel.settle()
@@ -257,7 +257,8 @@ class Recovery:
         if scope.verified or scope.source is None or scope.state is not ScopeState.SYNCED:
             return
         if not channel.is_roster(scope):
-            scope.journal = self.channels.new_hold()
+            scope.forget_journal()
+            scope.journal = self.channels.new_hold(channel.journals)
             for entry in since:
                 scope.journal.put(entry)
         self.snapshots.want(
@@ -299,7 +300,7 @@ class Recovery:
             channel.dedup.reset()
         for scope in channel.scopes.values():
             scope.fence = self.channels.next_fence()
-            scope.journal = None
+            scope.forget_journal()
             self.channels.empty(channel, scope.hold, Why.FENCED)
 
     def _resume(self, channel: Channel) -> None:
@@ -328,7 +329,7 @@ class Recovery:
         elif overflow:
             scope.repeats += 1
         scope.fence = self.channels.next_fence()
-        scope.journal = None
+        scope.forget_journal()
         scope.covered = None
         scope.verified = False
         if scope.source is not None:

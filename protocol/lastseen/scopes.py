@@ -9,7 +9,7 @@ from lastseen.dedup import Dedup
 from lastseen.delivery import Delivery, Notice
 from lastseen.dialect import ScopeKind, SnapshotSource
 from lastseen.events import Event, Proof, StatusChanged
-from lastseen.hold import Hold
+from lastseen.hold import Hold, Share
 from lastseen.join import at_or_below
 from lastseen.position import Cursor
 from lastseen.snapshots import ScopeKey
@@ -90,6 +90,12 @@ class Scope:
             self.announce(delivery, fell=before is ScopeState.SYNCED)
         return True
 
+    def forget_journal(self) -> None:
+        """Ends the copying; what was copied is gone."""
+        if self.journal is not None:
+            self.journal.release()
+            self.journal = None
+
     def apply_quietly(self, what: ScopeInput) -> bool:
         """Takes a step of the table; the caller says `announce` once the data is queued."""
         after = SCOPE_TRANSITIONS.get((self.state, what))
@@ -151,6 +157,8 @@ class Channel:
     name: str
     kind: ScopeKind
     dedup: Dedup
+    holds: Share
+    journals: Share
     replay_hold: Hold
     scopes: dict[str | None, Scope] = attrs.field(factory=dict[str | None, Scope])
     """By fixture; the whole channel, or its roster, under None."""

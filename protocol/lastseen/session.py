@@ -224,9 +224,8 @@ class Session:
 
     def handle_committed(self, commit: int, *, ok: bool, now: float) -> None:
         """A `Commit` is durable, or it failed and nothing of it is."""
-        if not ok:
+        if self._commits.finished(commit, ok=ok, now=now) and not ok:
             self._anomalies.note(AnomalyCode.COMMIT_FAILED, None, "the store refused a commit")
-        self._commits.finished(commit, ok=ok, now=now)
         self._pump(now)
 
     def handle_processed(self, event: Event, *, now: float) -> None:

@@ -162,7 +162,9 @@ class _DropsOldest(Hold):
 
     def put(self, entry: Entry) -> bool:
         if not super().put(entry):
-            self._bytes -= self._entries.popleft().size
+            size = self._entries.popleft().size
+            self._bytes -= size
+            self.share.bytes -= size
         return True
 
 

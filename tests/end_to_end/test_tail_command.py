@@ -297,6 +297,29 @@ def test_a_wrong_key_is_one_line_and_4_and_is_never_printed(gateway: dict[str, A
     assert KEY not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("path", ["/ws", "/no/such/path"])
+def test_the_summary_is_last_also_when_it_gives_up(gateway: dict[str, Any], path: str) -> None:
+    url = f"ws://127.0.0.1:{gateway['port']}{path}"
+    done = tail(url, "--json", "--attempts", "1", LASTSEEN_API_KEY=KEY)
+
+    assert done.returncode in (3, 4)
+    assert [each["event"] for each in events(done.stdout)].index("summary") > 0
+    assert events(done.stdout)[-1]["event"] == "summary"
+
+
+def test_a_key_that_comes_back_as_data_is_not_printed() -> None:
+    with (
+        serving("--rate", "0", LASTSEEN_API_KEY=KEY) as ready,
+        running(ready["ws_url"], "--json", LASTSEEN_API_KEY=KEY) as process,
+    ):
+        lines_until(process, "status", channel="fixtures", state="synced")
+        payload = {"fixtureId": "id1000000000000001", "sport": {"sportId": 10}, "note": KEY}
+        body = {"channel": "fixtures", "payload": payload}
+        post(f"{ready['control_url']}/publish", json.dumps(body).encode())
+
+        assert lines_until(process, "entry")[-1]["payload"]["note"] == "***"
+
+
 def test_once_logged_in_it_does_not_give_up() -> None:
     with serving() as ready, running(ready["ws_url"], "--json", "--attempts", "1") as process:
         lines_until(process, "logged_in")
@@ -323,6 +346,7 @@ def test_a_key_is_needed_for_a_feed_elsewhere() -> None:
         ("ws://127.0.0.1/", "--channels", ","),
         ("ws://127.0.0.1/", "--receive-type", "xml"),
         ("ws://127.0.0.1/", "--for", "0"),
+        ("ws://127.0.0.1/", "--for", "nan"),
         ("ws://127.0.0.1/", "--rest", "ftp://127.0.0.1/"),
     ],
 )
@@ -335,9 +359,18 @@ def test_wrong_usage_is_one_line_and_2(arguments: tuple[str, ...]) -> None:
     assert "secret" not in done.stderr
 
 
+def test_an_end_before_everything_is_synced_is_1() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}/ws"
+        done = tail(url, "--until-synced", "--for", "0.2", "--quiet")
+
+    assert done.returncode == 1
+    assert done.stderr == "lastseen: ended before every channel was synced\n"
+
+
 def test_help_documents_the_events() -> None:
     done = tail("--help")
 
     assert done.returncode == 0
-    for word in ("snapshot_applied", "retry_in_s", "LASTSEEN_API_KEY", "--until-synced"):
+    for word in ("snapshot_applied", "retry_in_s", "LASTSEEN_API_KEY", "Exit codes"):
         assert word in done.stdout

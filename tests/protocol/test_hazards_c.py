@@ -775,3 +775,22 @@ def test_a_flood_of_demands_does_not_put_off_the_snapshot_for_ever(stage: type[S
         s.wait(0.5)
 
     assert s.fetched_at
+
+
+def test_copies_for_verification_are_bounded_over_all_fixtures(stage: type[Stage]) -> None:
+    """INV-S13: each fixture alone is far below its cap."""
+    fixtures = {f"F{number}": 1 for number in range(8)}
+    s = stage(
+        channels=("odds",), odds=fixtures, options=SessionOptions(channel_hold_bytes_max=2000)
+    )
+    first = s.log_in()
+    while s.session.status().channel("odds").synced_scopes < 9:
+        s.wait(0.2)
+        s.serve()
+    for number in range(200):
+        s.hear(first, s.update(f"100-{number + 1}", "odds", fixture=f"F{number % 8}"))
+
+    channel = s.session._channels.active["odds"]
+    assert channel.journals.bytes <= 2200
+    assert s.anomalies(AnomalyCode.VERIFICATION_SKIPPED) > 0
+    assert s.session.status().synced

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lastseen.connections import Connection
 from lastseen.delivery import Delivery
-from lastseen.hold import Hold
+from lastseen.hold import Hold, Share
 from lastseen.liveness import Liveness
 from lastseen.scopes import Scope
 from lastseen.snapshots import ScopeKey
@@ -108,7 +108,7 @@ def test_a_scope_obeys_its_table_and_tells_each_change(
     start: ScopeState, inputs: list[ScopeInput]
 ) -> None:
     delivery = Delivery(100, 100)
-    scope = Scope(key=ScopeKey("scores", None), source=None, hold=Hold(1, 1), state=start)
+    scope = Scope(key=ScopeKey("scores", None), source=None, hold=Hold(1, 1, Share(1)), state=start)
     for what in inputs:
         before = scope.state
         legal = scope.apply(what, delivery)
@@ -127,7 +127,7 @@ def test_what_was_told_last_is_never_better_than_what_is_so(
 ) -> None:
     """INV-S10: nobody reads between the steps; a rise that no longer holds is not told."""
     delivery = Delivery(100, 100)
-    scope = Scope(key=ScopeKey("scores", None), source=None, hold=Hold(1, 1), state=start)
+    scope = Scope(key=ScopeKey("scores", None), source=None, hold=Hold(1, 1, Share(1)), state=start)
     for what in inputs:
         scope.apply(what, delivery)
     told = [event.state for event in delivery.take(100)]  # type: ignore[union-attr]

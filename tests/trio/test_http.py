@@ -150,6 +150,28 @@ async def test_a_huge_body_is_not_read_to_its_end(listen: Any, body: bytes) -> N
     assert answered == SnapshotFault(reason="the body is too large", permanent=True)
 
 
+async def test_bodies_that_are_too_large_together_are_not_read_to_their_end(listen: Any) -> None:
+    answer = OK + b"Content-Length: 600\r\n\r\n" + b"x" * 600
+
+    answered = await ask(listen, Server(answer, answer), get("/a", "/b"), body_bytes_max=1000)
+
+    assert answered == SnapshotFault(reason="the body is too large", permanent=True)
+
+
+async def test_bodies_may_fill_the_limit_together(listen: Any) -> None:
+    answer = OK + b"Content-Length: 500\r\n\r\n" + b"x" * 500
+
+    answered = await ask(listen, Server(answer, answer), get("/a", "/b"), body_bytes_max=1000)
+
+    assert [len(response.body) for response in answered] == [500, 500]
+
+
+async def test_a_length_beyond_all_numbers_is_a_fault(listen: Any) -> None:
+    answered = await ask(listen, Server(OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n"))
+
+    assert isinstance(answered, SnapshotFault)
+
+
 async def test_a_redirect_is_not_followed(listen: Any) -> None:
     other = Server(OK + b"Content-Length: 2\r\n\r\n[]")
     port = await listen(other)

@@ -25,6 +25,7 @@ from lastseen_trio import Feed, open_feed
 
 __all__ = ["Plan", "follow"]
 
+FAILED: Final = 1
 UNREACHABLE: Final = 3
 REJECTED: Final = 4
 
@@ -33,6 +34,9 @@ _TABLE_PAUSE_S: Final = 0.25
 _PROGRESS_PAUSE_S: Final = 5.0
 _LAST_WORDS_S: Final = 1.0
 """How long the last lines may take when whoever reads them does not."""
+
+_KEY_CHARACTERS_MIN: Final = 8
+"""A shorter key is not looked for in what a peer says: it would be found everywhere."""
 
 _REFUSALS: Final = (Failure.REJECTED, Failure.FATAL)
 _KEY_STATUSES: Final = (401, 403)
@@ -59,7 +63,7 @@ class Plan:
 
 
 async def follow(plan: Plan) -> int:
-    """Follows until told to stop and returns the exit code; raises `CommandError` for 3 and 4."""
+    """Follows until told to stop; returns the exit code or raises `CommandError` for 1, 3 and 4."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with (
             _open_output() as output,
@@ -79,6 +83,8 @@ async def follow(plan: Plan) -> int:
             await tail.finish()
     if tail.trouble is not None:
         raise tail.trouble
+    if plan.until_synced and not tail.reached and tail.code == 0:
+        raise CommandError("ended before every channel was synced", exit_code=FAILED)
     return tail.code
 
 
@@ -104,6 +110,8 @@ class Tail:
     output: Output
     code: int = attrs.field(init=False, default=0)
     trouble: CommandError | None = attrs.field(init=False, default=None)
+    reached: bool = attrs.field(init=False, default=False)
+    """Every channel was synced, and that was all that was asked for."""
     _replica: Replica = attrs.field(init=False)
     _claims: Claims = attrs.field(init=False, factory=Claims)
     _rates: Rates = attrs.field(init=False, factory=Rates)
@@ -144,7 +152,7 @@ class Tail:
                 self._take(batch, closing=True)
                 await self.output.room()
         lines = self.plan.lines
-        if lines is not None and self.trouble is None:
+        if lines is not None:
             status, counters = self.feed.status(), self.feed.counters()
             channels = {
                 row.channel: {
@@ -175,6 +183,10 @@ class Tail:
         return trio.current_time() - self._started_at
 
     def _say(self, lines: list[str]) -> None:
+        # A peer may repeat our key anywhere, also where it is data: an epoch, a payload.
+        key = self.plan.key.reveal()
+        if len(key) >= _KEY_CHARACTERS_MIN:
+            lines = [line.replace(key, "***") for line in lines]
         if self._table is not None:
             self._table.say(lines)
         else:
@@ -186,6 +198,7 @@ class Tail:
             if self.trouble is not None:
                 return
             if self.plan.until_synced and self._claims.synced(self.feed.status()):
+                self.reached = True
                 return
             await self.output.room()
         self._judge_stop()
@@ -243,7 +256,8 @@ class Tail:
 
     def _give_up(self, failure: Failure, code: int | None, reason: str) -> None:
         answered = code is None or code >= 1000 or code in _KEY_STATUSES
-        words = printable(reason) or failure.value
+        closed = failure.value if code is None else f"closed with {code}"
+        words = printable(reason) or closed
         if self._logged_in or (failure in _REFUSALS and answered):
             message = f"rejected by the gateway: {words}"
             self.trouble = CommandError(message, exit_code=REJECTED)
@@ -261,7 +275,7 @@ class Tail:
             async for command in commands:
                 if command == "state":
                     state = {"event": "state", "state": self._replica.state()}
-                    self.output.put([json_line(state)])
+                    self._say([json_line(state)])
                 elif command == "stop":
                     scope.cancel()
 

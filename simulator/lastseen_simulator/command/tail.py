@@ -4,6 +4,7 @@ import ipaddress
 import os
 import sys
 from functools import partial
+from math import isnan
 from typing import Final
 
 import attrs
@@ -46,6 +47,15 @@ is tried with the public demo key when there is none.
 \b
 --report prints what a client under test prints (lastseen.report/1), and reads
 'state' and 'stop' from standard input, one a line.
+
+\b
+Exit codes:
+  0    ended as asked: --until-synced, --for, 'stop' or SIGTERM
+  1    ended before what --until-synced waits for
+  2    wrong usage
+  3    could not log in once
+  4    rejected: the key, or what it may see
+  130  Ctrl-C
 
 \b
 Examples:
@@ -94,7 +104,7 @@ Examples:
     type=click.FloatRange(0, min_open=True),
     help="Stop after so long.",
 )
-@click.option("--until-synced", is_flag=True, help="Stop as soon as every channel is synced.")
+@click.option("--until-synced", is_flag=True, help="Stop once every channel is synced.")
 @click.option(
     "--attempts",
     type=click.IntRange(0),
@@ -138,6 +148,8 @@ def tail(
         raise click.UsageError("give a URL, or set LASTSEEN_WS_URL")
     if as_json + as_report + quiet > 1:
         raise click.UsageError("only one of --json, --report and --quiet")
+    if duration_s is not None and isnan(duration_s):
+        raise click.UsageError("--for takes a number of seconds")
     at_terminal = not (as_json or as_report or quiet) and sys.stdout.isatty()
     try:
         address = Address.from_url(url, schemes=("ws", "wss"))
