@@ -5,6 +5,7 @@ joins what has piled up into one send. Bytes count as *backlog* only once the ke
 some: a burst that goes out at once is no slow reader, however large it is.
 """
 
+import select
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -57,6 +58,13 @@ class _Drip:
 
 def _never_told(pending_bytes: int) -> None:
     del pending_bytes
+
+
+def _is_writable(descriptor: int) -> bool:
+    """Whether the kernel would take bytes now, without a tick of the event loop in between."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 @attrs.define(eq=False)
@@ -155,6 +163,10 @@ class Outbox:
             while self._stalled:
                 self._wake = trio.Event()
                 await self._wake.wait()
+            if not _is_writable(self._stream.socket.fileno()):
+                # What is put in while this send waits is backlog, also when the last one was whole.
+                self._blocked = True
+                self._report_backlog()
             try:
                 sent = await self._stream.socket.send(view)
             except OSError as error:

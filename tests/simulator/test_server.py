@@ -20,6 +20,11 @@ from lastseen_simulator.server import GatewayServer, open_gateway, serve_gateway
 
 in_thread = trio.to_thread.run_sync
 
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
 QUIET = GatewayOptions(rate=0.0)
 BUSY = GatewayOptions(rate=500.0)
 
@@ -332,6 +337,39 @@ async def test_a_reader_that_does_not_read_is_closed_for_backpressure() -> None:
             code, _ = await in_thread(stuck)
 
     assert code == 4002
+
+
+async def test_small_frames_to_a_reader_that_never_reads_are_backlog_too() -> None:
+    """Each goes out whole, until the kernel takes no more and a send waits."""
+    options = GatewayOptions(rate=0.0, backlog_soft_bytes=50_000, backlog_hard_bytes=200_000)
+    async with open_gateway(options) as server:
+        with socket.socket() as plain:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await in_thread(plain.connect, ("127.0.0.1", server.port))
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(plain.dup()))
+            await stream.send_all(UPGRADE)
+            frame = json.dumps(
+                {"type": "login", "apiKey": DEMO_KEY, "channels": ["scores"]}
+            ).encode()
+            await stream.send_all(struct.pack("!BBI", 0x81, 0x80 | len(frame), 0) + frame)
+            key = next(iter(server.truth_state(channels=["fixtures"])))
+            period = {"period": "p1", "participant1Score": 0, "note": "x" * 4000}
+            score = {"fixtureId": key.partition("/")[2], "scores": {"p1": period}}
+            closed: list[int] = []
+            # Far more than any kernel buffer holds.
+            for _ in range(10_000):
+                server.publish("scores", score)
+                await trio.lowlevel.checkpoint()
+                closed = closed_codes(server)
+                if closed:
+                    break
+
+            assert closed == [4002]
+
+
+def closed_codes(server: GatewayServer) -> list[int]:
+    records = server.core.truth.records
+    return [record["code"] for record in list(records)[-50:] if record["kind"] == "closed"]
 
 
 async def test_serve_gateway_reports_its_server_when_it_listens() -> None:
