@@ -343,10 +343,10 @@ async def test_small_frames_to_a_reader_that_never_reads_are_backlog_too() -> No
     """Each goes out whole, until the kernel takes no more and a send waits."""
     options = GatewayOptions(rate=0.0, backlog_soft_bytes=50_000, backlog_hard_bytes=200_000)
     async with open_gateway(options) as server:
-        with socket.socket() as plain:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            await in_thread(plain.connect, ("127.0.0.1", server.port))
-            stream = trio.SocketStream(trio.socket.from_stdlib_socket(plain.dup()))
+        small = trio.socket.socket()
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with trio.SocketStream(small) as stream:
+            await small.connect(("127.0.0.1", server.port))
             await stream.send_all(UPGRADE)
             frame = json.dumps(
                 {"type": "login", "apiKey": DEMO_KEY, "channels": ["scores"]}
