@@ -340,7 +340,7 @@ async def test_a_reader_that_does_not_read_is_closed_for_backpressure() -> None:
 
 
 async def test_small_frames_to_a_reader_that_never_reads_are_backlog_too() -> None:
-    """Each goes out whole, until the kernel takes no more and a send waits."""
+    """They are joined while a send waits, so the reader is as slow as with large ones."""
     options = GatewayOptions(rate=0.0, backlog_soft_bytes=50_000, backlog_hard_bytes=200_000)
     async with open_gateway(options) as server:
         small = trio.socket.socket()
