@@ -197,7 +197,7 @@ def _said(event: Event) -> str | None:
     if isinstance(event, LoggedIn):
         how = f", resuming {', '.join(event.resumed)}" if event.resumed else ""
         denied = f", denied {', '.join(event.denied)}" if event.denied else ""
-        epoch = (event.epoch or "no epoch")[:8]
+        epoch = event.epoch or "none"
         return printable(f"connection {event.connection} logged in, epoch {epoch}{how}{denied}")
     if isinstance(event, Disconnected):
         code = f"{event.code} " if event.code is not None else ""
