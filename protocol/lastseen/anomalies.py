@@ -35,7 +35,3 @@ class Anomalies:
             words = self.redact(detail)[:_DETAIL_CHARACTERS_MAX]
             shown = "".join(c if c.isprintable() else "�" for c in words)
             self.delivery.put(Anomaly(code=code, channel=channel, detail=shown, count=count))
-
-    def total(self, code: AnomalyCode) -> int:
-        """How often this happened, over all channels."""
-        return sum(count for (kind, _), count in self.counts.items() if kind is code)

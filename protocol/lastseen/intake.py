@@ -56,13 +56,7 @@ class Intake:
             self._receive_without_id(channel, entry, now=now)
             return
         channel.bad_ids = 0
-        if channel.flows and entry.entity in channel.scopes:
-            if channel.dedup.admit(cursor):
-                if not self.delivery.put_entry(entry, channel.era):
-                    self.recovery.overflow(channel, now=now)
-            else:
-                self.channels.repeat(channel, entry)
-        elif not channel.replaying:
+        if not channel.replaying:
             self.admit(channel, entry, cursor, now=now)
         elif self.join.is_live(cursor, channel.barrier):
             self._wait_for_replay(channel, entry, now=now)
@@ -84,9 +78,13 @@ class Intake:
         Ids are judged here and never later: an entry that waits for a snapshot must not be taken
         for a duplicate because other fixtures' entries overtook it.
         """
-        if cursor is not None and not channel.dedup.admit(cursor):
+        dedup = channel.dedup
+        before = dedup.out_of_order
+        if cursor is not None and not dedup.admit(cursor):
             self.channels.repeat(channel, entry)
             return
+        if dedup.out_of_order != before:
+            self.anomalies.note(AnomalyCode.ID_ORDER, channel.name, entry.id or "")
         self._place(channel, entry, now=now)
 
     def _place(self, channel: Channel, entry: Entry, *, now: float) -> None:

@@ -339,6 +339,7 @@ class Session:
                 for name, channel in self._channels.active.items()
             ),
             stopped=self._connections.stopped,
+            lost_notices=self._delivery.lost_notices,
         )
 
     def counters(self) -> dict[str, Counters]:

@@ -92,6 +92,8 @@ class SessionStatus:
     """The last commit failed: a restart would start from `durable`."""
     channels: tuple[ChannelStatus, ...]
     stopped: str | None
+    lost_notices: int
+    """Events other than entries and snapshots that an idle application has lost to a cap."""
 
     def channel(self, name: str) -> ChannelStatus:
         """The status of one channel; `KeyError` when it is not part of the session."""

@@ -127,6 +127,24 @@ def test_ids_are_ordered_as_pairs_of_numbers(stage: type[Stage], before: str, af
 
 
 @pytest.mark.parametrize(
+    ("after", "told"), [("1000-8", 0), ("1001-8", 0), ("990-8", 1), ("1001-0", 1)]
+)
+@pytest.mark.parametrize("batched", [False, True])
+def test_halves_that_disagree_are_told(
+    stage: type[Stage], after: str, told: int, batched: bool
+) -> None:
+    """HZ-A7: applied, but not in silence."""
+    s = stage()
+    first = s.sync()
+    frames = [s.update("1000-7"), s.update(after)]
+    for batch in [frames] if batched else [[frame] for frame in frames]:
+        s.hear(first, *batch)
+
+    assert s.applied == ["1000-7", after]
+    assert s.anomalies(AnomalyCode.ID_ORDER) == told
+
+
+@pytest.mark.parametrize(
     "odd",
     [
         "\uff11-2",

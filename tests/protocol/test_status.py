@@ -20,7 +20,7 @@ def channel(name: str, state: ScopeState) -> ChannelStatus:
 def session(*channels: ChannelStatus) -> SessionStatus:
     return SessionStatus(
         connected=True, connections=1, position=Position(), durable=Position(),
-        durable_failed=False, channels=channels, stopped=None,
+        durable_failed=False, channels=channels, stopped=None, lost_notices=0,
     )  # fmt: skip
 
 
