@@ -21,8 +21,10 @@ from lastseen.errors import ConfigurationError, LastseenError, LocalProtocolErro
 from lastseen.events import (
     Anomaly,
     AnomalyCode,
+    Committed,
     Discarded,
     Disconnected,
+    DurabilityChanged,
     Entry,
     Event,
     Failure,
@@ -37,7 +39,7 @@ from lastseen.events import (
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import SessionOptions
 from lastseen.position import Position
-from lastseen.replica import Replica
+from lastseen.replica import Replica, ReplicaChanges, ScopeImage, Unit
 from lastseen.secret import Secret
 from lastseen.session import Deadline, Session
 from lastseen.snapshots import ScopeKey
@@ -76,8 +78,10 @@ __all__ = [
     "Event",
     "Anomaly",
     "AnomalyCode",
+    "Committed",
     "Discarded",
     "Disconnected",
+    "DurabilityChanged",
     "Entry",
     "Failure",
     "LoggedIn",
@@ -95,6 +99,9 @@ __all__ = [
     "SessionStatus",
     # the reference copy
     "Replica",
+    "ReplicaChanges",
+    "ScopeImage",
+    "Unit",
     # errors
     "ConfigurationError",
     "LastseenError",

@@ -15,6 +15,7 @@ from lastseen.position import Position, PositionKeeper, parse_cursor
 from lastseen.scopes import Channel, Scope
 from lastseen.snapshots import ScopeKey
 from lastseen.states import ScopeState
+from lastseen.status import Counters
 
 __all__ = ["Channels"]
 
@@ -49,13 +50,20 @@ class Channels:
         self.position.restore(position, {key.channel for key in bases if key.entity is None})
         for channel in self.active.values():
             cursor = self.position.cursor(channel.name)
-            if cursor is None:
+            if cursor is None or channel.kind is ScopeKind.NONE:
                 continue
             for key in bases:
                 if key.channel == channel.name:
                     self.scope(channel, key.entity).state = ScopeState.RESUMING
             self.position.unblock(channel.name)
             channel.dedup.rewind(parse_cursor(cursor), ())
+
+    def counters(self) -> dict[str, Counters]:
+        """Every channel's tally, also of those that are not subscribed any more."""
+        return {
+            name: channel.row.counters(self.delivery.load(name))
+            for name, channel in (self.retired | self.active).items()
+        }
 
     def next_fence(self) -> int:
         """A number no scope's fence ever had: an answer asked for before it cannot count (R4)."""
@@ -114,6 +122,16 @@ class Channels:
         self.delivery.put(
             Notice(channel.name, reached=lambda: reached() if channel.era == era else None)
         )
+
+    def mark_release(self, channel: Channel, otherwise: str | None = None) -> None:
+        """The channel gets its cursor back when all that is queued so far is finished."""
+        era = channel.era
+
+        def move(keeper: PositionKeeper) -> None:
+            if channel.era == era:
+                keeper.release(channel.name, otherwise)
+
+        self.delivery.put(Notice(channel.name, reached=lambda: move(self.position), moves=move))
 
     def find(self, key: ScopeKey) -> Scope | None:
         """The scope of a key, while there is one."""

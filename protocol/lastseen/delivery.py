@@ -1,7 +1,8 @@
 """The bounded way to the application: what it has not taken, and what it has not finished (R14)."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import cast, final
 
@@ -9,6 +10,7 @@ import attrs
 import msgspec
 
 from lastseen.events import Entry, Event, StateSnapshot, Stopped
+from lastseen.position import PositionKeeper
 
 __all__ = ["Delivery", "Load", "Notice"]
 
@@ -56,6 +58,11 @@ class Load:
                 self._chunks.popleft()
         return done
 
+    def eras(self) -> Iterator[int]:
+        """The era of each entry, oldest first."""
+        for chunk in self._chunks:
+            yield from repeat(chunk.era, chunk.items)
+
     def withdraw(self, items: int) -> None:
         """Entries that had not been given out are gone: they were among the newest."""
         self.items -= items
@@ -85,6 +92,8 @@ class Notice:
     entity: str | None = None
     say: Callable[[], Event | None] | None = None
     reached: Callable[[], None] | None = None
+    moves: Callable[[PositionKeeper], None] | None = None
+    """What `reached` does to the position, for trying it out."""
     lasting: bool = False
     """Stays when what waits for its scope is withdrawn: it tells of a fall."""
 
@@ -176,8 +185,25 @@ class Delivery:
             return False
         return event is taken[-1] or any(item is event for item in taken)
 
-    def finish(self, event: Event, finished: Finished) -> None:
-        """Ends the event and all that was given out before it, oldest first."""
+    def try_finish(self, event: Event, finished: Finished) -> Iterator[Notice]:
+        """Tells what `finish` would tell, and gives the markers that it would reach."""
+        eras: dict[str, Iterator[int]] = {}
+        over = False
+        for item in chain(self._taken, self._queue):
+            if over and not _is_marker(item):
+                return
+            if isinstance(item, Entry):
+                era = next(eras.setdefault(item.channel, self._loads[item.channel].eras()))
+                finished(item.channel, era, [item])
+            elif type(item) is Notice:
+                yield item
+            over = over or item is event
+
+    def finish(self, event: Event, finished: Finished) -> int:
+        """Ends the event and all that was given out before it, oldest first.
+
+        Returns how many of them change a state: entries and snapshots.
+        """
         if event is self._taken[-1]:
             items = list(self._taken)
             self._taken.clear()
@@ -185,18 +211,22 @@ class Delivery:
             items = list[_Item]()
             while not items or items[-1] is not event:
                 items.append(self._taken.popleft())
-        self._end(items, finished)
+        return self._end(items, finished)
 
-    def finish_before(self, entry: Entry, finished: Finished) -> None:
-        """Ends all that was given out before the entry, and takes the entry itself away."""
+    def finish_before(self, entry: Entry, finished: Finished) -> int:
+        """Ends all that was given out before the entry, and takes the entry itself away.
+
+        Returns the same count, without the entry.
+        """
         items: list[_Item] = []
         while self._taken[0] is not entry:
             items.append(self._taken.popleft())
         self._taken.popleft()
-        self._end(items, finished)
+        count = self._end(items, finished)
         self._loads[entry.channel].finish(1)
+        return count
 
-    def _end(self, items: list[_Item], finished: Finished) -> None:
+    def _end(self, items: list[_Item], finished: Finished) -> int:
         runs: dict[str, list[Entry]] = {}
         if not self._others:
             entries = cast("list[Entry]", items)
@@ -212,11 +242,15 @@ class Delivery:
             for era, count in self._loads[channel].finish(len(entries)):
                 finished(channel, era, entries[start : start + count])
                 start += count
-        if self._others:
-            for item in items:
-                if not isinstance(item, Entry):
-                    self._finish_other(item)
-            self._absorb()
+        if not self._others:
+            return len(items)
+        changing = 0
+        for item in items:
+            changing += isinstance(item, Entry | StateSnapshot)
+            if not isinstance(item, Entry):
+                self._finish_other(item)
+        self._absorb()
+        return changing
 
     def withdraw(self, channel: str, entity: str | None = None) -> list[Entry]:
         """Takes back what waits for a scope (or for all of a channel) and returns its entries.

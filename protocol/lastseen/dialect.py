@@ -102,6 +102,16 @@ class Dialect(Protocol):
     """One wire, as a value: frames in, messages out, and which fetch restores which scope."""
 
     @property
+    def name(self) -> str:
+        """Of the wire, in lower case."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Channels and filters in one spelling: kept state means nothing under another (HZ-E8)."""
+        ...
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """The channels that are asked for, or after `accepted` the effective ones."""
         ...

@@ -8,14 +8,16 @@ import attrs
 import msgspec
 
 from lastseen.payload import Encoding, decode_payload
-from lastseen.position import Cursor, parse_cursor
+from lastseen.position import Cursor, Position, parse_cursor
 from lastseen.states import ScopeState
 
 __all__ = [
     "Anomaly",
     "AnomalyCode",
+    "Committed",
     "Disconnected",
     "Discarded",
+    "DurabilityChanged",
     "Entry",
     "Event",
     "Failure",
@@ -179,6 +181,7 @@ class AnomalyCode(Enum):
     RESUME_ABANDONED = "resume_abandoned"
     PEER_ERROR = "peer_error"
     COMMIT_FAILED = "commit_failed"
+    STATE_SET_ASIDE = "state_set_aside"
     BACKPRESSURE = "backpressure"
 
 
@@ -214,7 +217,37 @@ class Discarded:
     why: Why
 
 
+@final
+@attrs.frozen(kw_only=True)
+class DurabilityChanged:
+    """Commits began to fail, or work again; meanwhile a restart starts from the last one that did.
+
+    A fall overtakes every entry that waits, as a claim's does.
+    """
+
+    durable: bool
+    detail: str
+    """Why not, in the store's words."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Committed:
+    """A position became durable with its state; told only with `SessionOptions.report_commits`."""
+
+    position: Position
+
+
 Event = (
-    Entry | StateSnapshot | StatusChanged | LoggedIn | Disconnected | Stopped | Anomaly | Discarded
+    Entry
+    | StateSnapshot
+    | StatusChanged
+    | LoggedIn
+    | Disconnected
+    | Stopped
+    | Anomaly
+    | Discarded
+    | DurabilityChanged
+    | Committed
 )
 """The closed union of events."""

@@ -1,5 +1,6 @@
 """What happens to one entry: the half of a session that runs once per frame."""
 
+from functools import partial
 from operator import attrgetter
 from typing import final
 
@@ -12,7 +13,7 @@ from lastseen.dialect import ScopeKind
 from lastseen.errors import LocalProtocolError
 from lastseen.events import AnomalyCode, Entry, Event, Source, Why
 from lastseen.join import Join, at_or_below
-from lastseen.position import Cursor, PositionKeeper, parse_cursor, parse_cursors
+from lastseen.position import Cursor, Position, PositionKeeper, parse_cursor, parse_cursors
 from lastseen.recovery import Recovery
 from lastseen.scopes import Channel, Row, Scope
 
@@ -219,37 +220,55 @@ class Intake:
             self.anomalies.note(AnomalyCode.UNDECODABLE, None, detail)
             self.recovery.doubt_all(now=now)
 
-    def finish(self, event: Event) -> None:
-        """The application is done with an event, and so with all that it was given before."""
+    def finish(self, event: Event) -> int:
+        """The application is done with an event, and so with all that it was given before.
+
+        Returns how many of them change a state.
+        """
         if not self.delivery.holds(event):
             raise LocalProtocolError("finished an event that is not outstanding")
-        self.delivery.finish(event, self._finished)
+        return self.delivery.finish(event, self._finished)
 
-    def reject(self, entry: Entry, *, now: float) -> None:
-        """The application cannot use an entry: quarantined, and its scope resyncs (HZ-H14)."""
+    def reject(self, entry: Entry, *, now: float) -> int:
+        """The application cannot use an entry: quarantined, and its scope resyncs (HZ-H14).
+
+        Returns how many of those before it change a state.
+        """
         if not self.delivery.holds(entry):
             raise LocalProtocolError("rejected an entry that is not outstanding")
-        self.delivery.finish_before(entry, self._finished)
+        before = self.delivery.finish_before(entry, self._finished)
         channel = self.channels.active.get(entry.channel)
         if channel is None:
             self.channels.retired[entry.channel].row.quarantined += 1
-            return
+            return before
         channel.row.quarantined += 1
         self.anomalies.note(AnomalyCode.ENTRY_REJECTED, channel.name, entry.id or "without id")
         self.recovery.doubt(channel, entry.entity, now=now)
+        return before
+
+    def position_after(self, event: Event) -> Position:
+        """What `finish` would make of the position."""
+        if not self.delivery.holds(event):
+            raise LocalProtocolError("asked about an event that is not outstanding")
+        keeper = self.position.copy()
+        for marker in self.delivery.try_finish(event, partial(self._advance, keeper)):
+            if marker.moves is not None:
+                marker.moves(keeper)
+        return keeper.value()
 
     def _finished(self, name: str, era: int, entries: list[Entry]) -> None:
-        channel = self.channels.active.get(name)
-        if channel is None:
-            self.channels.retired[name].row.applied += len(entries)
-            return
+        channel = self.channels.active.get(name) or self.channels.retired[name]
         channel.row.applied += len(entries)
-        # Only the present stretch of trust, over the present connection, moves the cursor (R10).
-        if era != channel.era:
+        self._advance(self.position, name, era, entries)
+
+    def _advance(self, keeper: PositionKeeper, name: str, era: int, entries: list[Entry]) -> None:
+        """Only the present stretch of trust moves the cursor, over the present connection (R10)."""
+        channel = self.channels.active.get(name)
+        if channel is None or era != channel.era:
             return
         for entry in reversed(entries):
             if entry.id is not None and entry.cursor is not None:
-                self.position.advance(name, entry.id)
+                keeper.advance(name, entry.id)
                 return
 
     def _receive_without_id(self, channel: Channel, entry: Entry, *, now: float) -> None:

@@ -22,8 +22,6 @@ class Logins:
     escalation: Escalation
     cold: bool = attrs.field(init=False, default=False)
     """The next login must not resume: its cursors would describe another subscription."""
-    replayable: frozenset[str] | None = attrs.field(init=False, default=None)
-    """What the peer last said it can replay, in the present epoch (HZ-A13)."""
 
     def resume_from(self, channels: Collection[str]) -> Position:
         """Cursors of this login's channels that the peer says it can replay (HZ-A21)."""
@@ -33,7 +31,8 @@ class Logins:
         cursors = tuple(
             (channel, text)
             for channel, text in position.cursors
-            if channel in channels and (self.replayable is None or channel in self.replayable)
+            if channel in channels
+            and (position.replayable is None or channel in position.replayable)
         )
         # Both or neither (OP-A21): an epoch without cursors asks for nothing.
         return Position(position.epoch, cursors) if cursors else Position()
@@ -42,8 +41,8 @@ class Logins:
         """Takes on the epoch of a login; True when it is the one of our cursors (R1)."""
         self.cold = False
         changed = self.position.adopt(message.epoch)
-        if changed or message.replayable is not None:
-            self.replayable = message.replayable
+        if message.replayable is not None:
+            self.position.replayable = tuple(sorted(message.replayable))
         return not changed
 
     def lead_nowhere(self, ended: Connection) -> bool:

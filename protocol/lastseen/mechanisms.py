@@ -34,7 +34,7 @@ class Mechanisms:
     """R14."""
     join: Callable[[], Join] = Join
     """R3, R4, R5, R7, R8, R10, R11."""
-    commits: Callable[[float], Commits] = Commits
+    commits: Callable[[float, int, float], Commits] = Commits
     """R6."""
     gate: Callable[..., ConnectGate] = ConnectGate
     """R12."""

@@ -73,6 +73,12 @@ class SessionOptions:
     ring_items: int = attrs.field(default=4096, validator=_positive)
     """Exact ids remembered per channel (HZ-F3)."""
     commit_interval_s: float = attrs.field(default=0.25, validator=_positive)
-    """Commits coalesce at least this long."""
+    """What is processed waits at most so long for a commit, when none is under way."""
+    commit_items_max: int = attrs.field(default=5000, validator=_positive)
+    """So many processed events do not wait for the interval."""
+    commit_retry_cap_s: float = attrs.field(default=5.0, validator=_positive)
+    """The longest wait after a commit that failed."""
     report_discarded: bool = False
     """Tells every duplicate and discarded entry as an event; for reports and tests."""
+    report_commits: bool = False
+    """Tells every position that became durable as an event; for reports and tests."""

@@ -6,10 +6,12 @@ channel whose base is in doubt can neither keep a cursor nor gain one.
 """
 
 from collections.abc import Collection, Sequence
-from typing import cast, final
+from typing import Self, cast, final
 
 import attrs
 import msgspec
+
+from lastseen.errors import ConfigurationError
 
 __all__ = ["Cursor", "Position", "PositionKeeper", "parse_cursor", "parse_cursors"]
 
@@ -32,16 +34,47 @@ _pairs = msgspec.json.Decoder(list[Cursor]).decode
 class Position:
     """An epoch and the text of the last processed entry id per channel; the value to keep.
 
+    Keep it exactly as long, and as durably, as the state it describes: in one transaction (R6, R9).
+
     >>> Position(epoch="e1", cursors=(("scores", "100-5"),)).cursor("scores")
     '100-5'
     """
 
     epoch: str | None = None
     cursors: tuple[tuple[str, str], ...] = ()
+    replayable: tuple[str, ...] | None = None
+    """The channels that the peer could replay in this epoch; None when it never said."""
 
     def cursor(self, channel: str) -> str | None:
         """The cursor of a channel, as the peer spelled it."""
         return dict(self.cursors).get(channel)
+
+    def to_json(self) -> str:
+        """The value as text, for a store.
+
+        >>> Position(epoch="e1", cursors=(("scores", "100-5"),)).to_json()
+        '{"epoch":"e1","cursors":{"scores":"100-5"},"replayable":null}'
+        """
+        stored = _Stored(self.epoch, dict(self.cursors), self.replayable)
+        return msgspec.json.encode(stored).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Reads what `to_json` wrote; raises `ConfigurationError` for anything else."""
+        try:
+            stored = msgspec.json.decode(text, type=_Stored)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise ConfigurationError(f"not a position: {error}") from None
+        for channel, cursor in stored.cursors.items():
+            if stored.epoch is None or parse_cursor(cursor) is None:
+                raise ConfigurationError(f"not a position: cursor of {channel!r}")
+        return cls(stored.epoch, tuple(sorted(stored.cursors.items())), stored.replayable)
+
+
+class _Stored(msgspec.Struct, forbid_unknown_fields=True):
+    epoch: str | None
+    cursors: dict[str, str]
+    replayable: tuple[str, ...] | None = None
 
 
 def parse_cursor(text: str) -> Cursor | None:
@@ -94,6 +127,8 @@ class PositionKeeper:
     """The one place that changes an epoch or a cursor."""
 
     epoch: str | None = None
+    replayable: tuple[str, ...] | None = None
+    """What the peer last said it can replay, in the present epoch (HZ-A13)."""
     _cursors: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
     _candidates: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
     _blocked: set[str] = attrs.field(init=False, factory=set[str])
@@ -101,7 +136,7 @@ class PositionKeeper:
 
     def restore(self, position: Position, bases: Collection[str]) -> None:
         """Starts from a stored position; a cursor without its base is not taken over (R9)."""
-        self.epoch = position.epoch
+        self.epoch, self.replayable = position.epoch, position.replayable
         if position.epoch is not None:
             self._cursors = {name: text for name, text in position.cursors if name in bases}
 
@@ -110,7 +145,7 @@ class PositionKeeper:
         if epoch is not None and epoch == self.epoch:
             return False
         self.drop_all()
-        self.epoch = epoch
+        self.epoch, self.replayable = epoch, None
         return True
 
     def advance(self, channel: str, entry_id: str) -> None:
@@ -165,4 +200,12 @@ class PositionKeeper:
         """The present position, cursors sorted by channel."""
         if self.epoch is None:
             return Position()
-        return Position(self.epoch, tuple(sorted(self._cursors.items())))
+        return Position(self.epoch, tuple(sorted(self._cursors.items())), self.replayable)
+
+    def copy(self) -> Self:
+        """A keeper to try out what would follow from something."""
+        other = type(self)(self.epoch, self.replayable)
+        other._cursors = dict(self._cursors)
+        other._candidates = dict(self._candidates)
+        other._blocked = set(self._blocked)
+        return other

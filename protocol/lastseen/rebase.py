@@ -135,10 +135,7 @@ class Rebase:
         if channel.synced:
             text = f"{as_of[0]}-{as_of[1]}" if as_of is not None else None
             whole = channel.kind is ScopeKind.WHOLE
-            self.channels.mark(
-                channel,
-                lambda: self.channels.position.release(channel.name, text if whole else None),
-            )
+            self.channels.mark_release(channel, text if whole else None)
         channel.settle()
         if not fits:
             self.recovery.overflow(channel, now=now)

@@ -5,7 +5,6 @@ once it is there is decided in `rebase`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
 from typing import final
 
 import attrs
@@ -62,6 +61,7 @@ class Recovery:
         dialect: Dialect,
         message: LoginAccepted,
         *,
+        replayable: Collection[str] | None,
         sent: Collection[str],
         same_epoch: bool,
         now: float,
@@ -79,7 +79,7 @@ class Recovery:
             # A cursor that fell while the login was on its way describes nothing any more (R2).
             held = sent if cursor is not None else ()
             resumes = self.join.resumes(
-                channel.name, sent=held, replayable=message.replayable, same=same_epoch
+                channel.name, sent=held, replayable=replayable, same=same_epoch
             )
             self._fence(channel, cursor, same_epoch=same_epoch)
             channel.head = message.heads.get(channel.name)
@@ -128,7 +128,7 @@ class Recovery:
             for entry in held:
                 admit(channel, entry)
             if channel.synced:
-                self.channels.mark(channel, partial(self.position.release, channel.name))
+                self.channels.mark_release(channel)
             channel.settle()
         return bool(replaying)
 

@@ -7,30 +7,26 @@ import attrs
 
 from lastseen.anomalies import Anomalies
 from lastseen.backoff import Backoff, Rng
-from lastseen.budget import Budget
 from lastseen.channels import Channels
 from lastseen.commits import Commits
 from lastseen.connections import Connection, Connections
+from lastseen.control import Control
 from lastseen.delivery import Delivery
 from lastseen.dialect import Dialect, End, HttpResponse, SnapshotFault
 from lastseen.effects import CancelFetch, Commit, Effect, FetchSnapshot, Send
 from lastseen.errors import LocalProtocolError
-from lastseen.events import AnomalyCode, Entry, Event, Failure, LoggedIn, Why
+from lastseen.events import (
+    AnomalyCode,
+    Committed,
+    DurabilityChanged,
+    Entry,
+    Event,
+    Why,
+)
 from lastseen.intake import UNKNOWN, Intake
 from lastseen.join import Join
 from lastseen.logins import Logins
 from lastseen.mechanisms import Mechanisms
-from lastseen.messages import (
-    LoginAccepted,
-    LoginRefused,
-    Malformed,
-    Message,
-    MoveRequested,
-    PeerError,
-    ReplayCompleted,
-    SnapshotDemanded,
-    Unknown,
-)
 from lastseen.options import SessionOptions
 from lastseen.position import Position, PositionKeeper
 from lastseen.rebase import Rebase
@@ -40,12 +36,6 @@ from lastseen.states import ConnectionState
 from lastseen.status import Counters, SessionStatus
 
 __all__ = ["Deadline", "Session"]
-
-_UNDECODABLE_MAX = 3
-_UNDECODABLE_WINDOW_S = 10.0
-"""So many undecodable frames in so many seconds end the connection (table O)."""
-
-_INVALID_DATA = 1007
 
 
 class Deadline(NamedTuple):
@@ -90,17 +80,18 @@ class Session:
     _commits: Commits = attrs.field(init=False)
     _logins: Logins = attrs.field(init=False)
     _join: Join = attrs.field(init=False)
-    _undecodable: Budget = attrs.field(init=False)
+    _control: Control = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         make, options = self.mechanisms, self.options
         self._delivery = make.delivery(options.delivery_items_max, options.delivery_bytes_max)
         self._anomalies = Anomalies(self._delivery, lambda text: self.dialect.redact(text))
         self._position = make.position()
-        self._commits = make.commits(options.commit_interval_s)
+        self._commits = make.commits(
+            options.commit_interval_s, options.commit_items_max, options.commit_retry_cap_s
+        )
         self._logins = Logins(self._position, make.escalation(options.escalate_after))
         self._join = make.join()
-        self._undecodable = Budget(_UNDECODABLE_MAX - 1, _UNDECODABLE_WINDOW_S)
         self._snapshots = SnapshotQueue(
             concurrency=options.snapshot_concurrency,
             backoff=Backoff(
@@ -144,19 +135,40 @@ class Session:
             on_lost=lambda _: self._recovery.lose_connection(),
             on_login_ended=self._login_ended,
         )
+        self._control = Control(
+            dialect=self.dialect,
+            connections=self._connections,
+            channels=self._channels,
+            recovery=self._recovery,
+            intake=self._intake,
+            delivery=self._delivery,
+            position=self._position,
+            logins=self._logins,
+            commits=self._commits,
+            anomalies=self._anomalies,
+        )
         self._channels.subscribe(self.dialect)
 
     # In: what happened.
 
     def handle_begin(
-        self, position: Position | None = None, bases: Collection[ScopeKey] = (), *, now: float
+        self,
+        position: Position | None = None,
+        bases: Collection[ScopeKey] = (),
+        *,
+        note: str | None = None,
+        now: float,
     ) -> None:
         """Starts. A position counts only for scopes whose state the application still holds (R9).
 
-        `bases` names those scopes; without them the session starts cold.
+        `bases` names those scopes; without them the session starts cold. `note` says why what was
+        kept is not used, and becomes an anomaly.
         """
         self._connections.begin(now=now)
+        if note is not None:
+            self._anomalies.note(AnomalyCode.STATE_SET_ASIDE, None, note)
         if position is not None:
+            self._commits.restored(position)
             self._channels.restore(position, bases)
         self._recovery.begin(now=now)
         self._pump(now)
@@ -193,7 +205,7 @@ class Session:
                     why = Why.BEFORE_LOGIN if waiting else Why.FENCED
                     self._intake.refuse(message, why)
             else:
-                self._hear(source, message, admitted=admitted, now=now)
+                self._control.hear(source, message, admitted=admitted, now=now)
                 admitted = self._admits(source)
         self._pump(now)
 
@@ -222,20 +234,28 @@ class Session:
                 self._rebase.fetch_finished(known, content, now=now)
         self._pump(now)
 
-    def handle_committed(self, commit: int, *, ok: bool, now: float) -> None:
-        """A `Commit` is durable, or it failed and nothing of it is."""
-        if self._commits.finished(commit, ok=ok, now=now) and not ok:
-            self._anomalies.note(AnomalyCode.COMMIT_FAILED, None, "the store refused a commit")
+    def handle_committed(self, commit: int, *, trouble: str | None = None, now: float) -> None:
+        """A `Commit` is durable, or because of some trouble nothing of it is."""
+        before = self._commits.failures
+        if self._commits.finished(commit, ok=trouble is None, now=now):
+            if trouble is not None:
+                self._anomalies.note(AnomalyCode.COMMIT_FAILED, None, trouble)
+                if not before:
+                    self._delivery.put(DurabilityChanged(durable=False, detail=trouble), first=True)
+            elif before:
+                self._delivery.put(DurabilityChanged(durable=True, detail=""))
+            if trouble is None and self.options.report_commits:
+                self._delivery.put(Committed(position=self._commits.durable))
         self._pump(now)
 
     def handle_processed(self, event: Event, *, now: float) -> None:
         """The application is done with an event, and with all it was given before."""
-        self._intake.finish(event)
+        self._commits.note(self._intake.finish(event))
         self._pump(now)
 
     def handle_rejected(self, entry: Entry, *, now: float) -> None:
         """The application cannot use this entry: it is quarantined and its scope resyncs."""
-        self._intake.reject(entry, now=now)
+        self._commits.note(self._intake.reject(entry, now=now))
         self._pump(now)
 
     def handle_resync(self, channel: str | None = None, *, now: float) -> None:
@@ -256,7 +276,7 @@ class Session:
         """
         if self._connections.stopped is not None:
             raise LocalProtocolError("resubscribe after the end")
-        self.dialect = dialect
+        self.dialect = self._control.dialect = dialect
         self._logins.cold = True
         owner, candidate = self._connections.owner, self._connections.candidate
         if candidate is not None and candidate.login_sent:
@@ -264,6 +284,7 @@ class Session:
             self._connections.notice(candidate, now=now)
         if owner is not None:
             self._connections.notice(owner, now=now)
+        self._commits.note(1)
         self._pump(now)
 
     def handle_close(self, *, now: float) -> None:
@@ -323,7 +344,15 @@ class Session:
     @property
     def position(self) -> Position:
         """What has been processed: the epoch and every cursor that may be sent."""
-        return self._position.value()
+        return Position() if self._logins.cold else self._position.value()
+
+    def position_after(self, event: Event) -> Position:
+        """The position once this event and all given before it are processed (R6, R9).
+
+        Raises `LocalProtocolError` for an event that is not outstanding.
+        """
+        after = self._intake.position_after(event)
+        return Position() if self._logins.cold else after
 
     def status(self) -> SessionStatus:
         """Every claim of this moment."""
@@ -331,9 +360,9 @@ class Session:
         return SessionStatus(
             connected=owner is not None,
             connections=len(self._connections.open),
-            position=self._position.value(),
+            position=self.position,
             durable=self._commits.durable,
-            durable_failed=self._commits.failed,
+            durable_failed=self._commits.failures > 0,
             channels=tuple(
                 channel.status(self._position.cursor(name), self._delivery.load(name))
                 for name, channel in self._channels.active.items()
@@ -347,13 +376,7 @@ class Session:
 
         The row `?` is for channels that are not ours.
         """
-        channels = {**self._channels.retired, **self._channels.active}
-        rows = {
-            name: channel.row.counters(self._delivery.load(name))
-            for name, channel in channels.items()
-        }
-        rows[UNKNOWN] = self._intake.unknown.counters(0)
-        return rows
+        return {**self._channels.counters(), UNKNOWN: self._intake.unknown.counters(0)}
 
     def anomalies(self) -> dict[tuple[AnomalyCode, str | None], int]:
         """How often each anomaly was seen, by code and channel."""
@@ -364,91 +387,6 @@ class Session:
     def _admits(self, source: Connection) -> bool:
         owner = self._connections.owner
         return self._join.admits(source.number, owner.number if owner is not None else None)
-
-    def _hear(self, source: Connection, message: Message, *, admitted: bool, now: float) -> None:
-        """Acts on a frame that is not an entry."""
-        candidate = source is self._connections.candidate
-        match message:
-            case LoginAccepted() if candidate and source.state is ConnectionState.LOGGING_IN:
-                self._accept(source, message, now=now)
-            case LoginRefused() if candidate:
-                reason = self.dialect.redact(message.reason)
-                self._connections.refuse(source, message.failure, reason, now=now)
-            case MoveRequested() if admitted or candidate:
-                self._connections.notice(source, now=now)
-            case SnapshotDemanded() if admitted:
-                self._demand(source, message, now=now)
-            case ReplayCompleted() if admitted:
-                self._complete(source, message, now=now)
-            case Malformed() if admitted:
-                self._misunderstand(source, message, now=now)
-            case LoginRefused() | PeerError():
-                self._anomalies.note(AnomalyCode.PEER_ERROR, None, message.reason)
-            case Unknown():
-                self._anomalies.note(AnomalyCode.UNKNOWN_TYPE, None, message.type)
-            case _:
-                name = type(message).__name__
-                self._anomalies.note(AnomalyCode.UNEXPECTED_FRAME, None, name)
-
-    def _accept(self, source: Connection, message: LoginAccepted, *, now: float) -> None:
-        requested = self.dialect.asks
-        same_epoch = self._logins.accepted(message)
-        for oddity in message.oddities:
-            self._anomalies.note(AnomalyCode.ODD_LOGIN_OK, None, oddity)
-        self._connections.promote(source, now=now)
-        effective = self.dialect.accepted(message)
-        sent = {channel for channel, _ in source.login_position.cursors}
-        resumed = self._recovery.accept_login(
-            effective,
-            attrs.evolve(message, replayable=self._logins.replayable),
-            sent=sent,
-            same_epoch=same_epoch,
-            now=now,
-        )
-        source.resumed = not resumed
-        self._delivery.put(
-            LoggedIn(
-                connection=source.number,
-                epoch=message.epoch,
-                resumed=resumed,
-                denied=tuple(sorted(requested - effective.asks)),
-            )
-        )
-
-    def _demand(self, source: Connection, message: SnapshotDemanded, *, now: float) -> None:
-        if not message.expected:
-            self._anomalies.note(AnomalyCode.UNKNOWN_REASON, None, message.reason)
-        if message.reason == "client_backpressure":
-            self._anomalies.note(AnomalyCode.BACKPRESSURE, None, "the peer says we are too slow")
-        self._check_epoch(message.epoch, now=now)
-        self._recovery.demand(message, now=now)
-        self._note_verdict(source)
-
-    def _complete(self, source: Connection, message: ReplayCompleted, *, now: float) -> None:
-        self._check_epoch(message.epoch, now=now)
-        if not self._recovery.complete_replay(
-            lambda channel, entry: self._intake.admit(channel, entry, entry.cursor, now=now),
-            now=now,
-        ):
-            self._anomalies.note(AnomalyCode.UNEXPECTED_FRAME, None, "nothing was replaying")
-        self._note_verdict(source)
-
-    def _check_epoch(self, epoch: str | None, *, now: float) -> None:
-        """Any epoch but ours ends every claim at once, not only of the named channels (R1)."""
-        if epoch is not None and epoch != self._position.epoch:
-            self._anomalies.note(AnomalyCode.EPOCH_CHANGED, None, "inside one connection")
-            self._recovery.change_epoch(epoch, now=now)
-
-    def _note_verdict(self, source: Connection) -> None:
-        if not any(channel.replaying for channel in self._channels.active.values()):
-            source.resumed = True
-            self._recovery.resume_deadline = None
-
-    def _misunderstand(self, source: Connection, message: Malformed, *, now: float) -> None:
-        self._intake.receive_malformed(message.channel, message.detail, now=now)
-        if message.channel is None and not self._undecodable.take(now=now):
-            cause = (Failure.UNKNOWN, "undecodable frames")
-            self._connections.close(source, _INVALID_DATA, cause[1], cause, now=now)
 
     # One connection.
 
@@ -493,6 +431,11 @@ class Session:
                         timeout_s=self.options.snapshot_timeout_s,
                     )
                 )
-        commit = self._commits.poll(self._position, flush=connections.stopped is not None, now=now)
+        commit = self._commits.poll(
+            self._position,
+            cold=self._logins.cold,
+            flush=connections.stopped is not None,
+            now=now,
+        )
         if commit is not None:
             self._effects.append(Commit(commit=commit[0], position=commit[1]))

@@ -5,16 +5,13 @@ the effects are drained and started; doing an effect never waits.
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from random import SystemRandom
+from collections.abc import Awaitable, Callable
 from typing import Self, assert_never, final
 
 import attrs
 import trio
 
-from lastseen.backoff import Rng
-from lastseen.dialect import End, HttpResponse, SnapshotFault
+from lastseen.dialect import Dialect, End, HttpResponse, SnapshotFault
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.effects import (
     CancelFetch,
@@ -26,26 +23,24 @@ from lastseen.effects import (
     Ping,
     Send,
 )
+from lastseen.errors import LocalProtocolError
 from lastseen.events import AnomalyCode, Entry, Event
-from lastseen.options import SessionOptions
 from lastseen.position import Position
 from lastseen.secret import Secret
 from lastseen.session import Session
 from lastseen.status import Counters, SessionStatus
 from lastseen_trio.addresses import Address
-from lastseen_trio.groups import alone
 from lastseen_trio.http import fetch_snapshot
-from lastseen_trio.store import CommitError, MemoryStore, Store
+from lastseen_trio.store import Binding, CommitError, Restored, Store
 from lastseen_trio.websocket import (
     LOST,
-    MESSAGE_BYTES_MAX,
     NO_UPGRADE,
     Socket,
     connect,
     open_room,
 )
 
-__all__ = ["Feed", "open_feed"]
+__all__ = ["Batches", "Feed"]
 
 _CHECKPOINT_EVENTS = 64
 """So many events may be taken without letting the reader and the timers run."""
@@ -98,8 +93,9 @@ class Feed:
     _fetches: dict[int, trio.CancelScope] = attrs.field(
         init=False, factory=dict[int, trio.CancelScope]
     )
-    _given: Event | None = attrs.field(init=False, default=None)
-    """The last event the application was given and has not yet answered for."""
+    _given: list[Event] = attrs.field(init=False, factory=list[Event])
+    """What the application was given and has not yet answered for."""
+    _restored: Restored = attrs.field(init=False, factory=Restored)
     _taking: bool = attrs.field(init=False, default=False)
     _unchecked: int = attrs.field(init=False, default=0)
 
@@ -127,9 +123,21 @@ class Feed:
         Everything given before it is acknowledged. Raises `LocalProtocolError` for an entry that is
         not outstanding.
         """
-        self._step(lambda now: self._session.handle_rejected(entry, now=now))
-        if self._given is entry:
-            self._given = None
+        index = next((n for n, event in enumerate(self._given) if event is entry), None)
+        if index is None:
+            raise LocalProtocolError("rejected an entry that is not outstanding")
+        before, self._given = self._given[:index], self._given[index + 1 :]
+        self._finish(before)
+        self._reject(entry)
+
+    def position_after(self, event: Event) -> Position:
+        """The position once this event, and all given before it, are processed.
+
+        For an application that keeps its state in a database of its own: store this in the
+        transaction that stores what the event does, and hand it to `open_feed` at the next start
+        (R6, R9). Raises `LocalProtocolError` for an event that is not outstanding.
+        """
+        return self._session.position_after(event)
 
     def resync(self, channel: str | None = None) -> None:
         """Asks for a fresh snapshot of one channel, or of all."""
@@ -138,6 +146,8 @@ class Feed:
     def resubscribe(self, subscription: Subscription) -> None:
         """Changes the subscription by a new login; the old one feeds until that is accepted."""
         dialect = OddsPapi(subscription=subscription, key=self._key)
+        if self._session.status().stopped is None:
+            self._store.rebind(self._binding(dialect))
         self._step(lambda now: self._session.handle_resubscribe(dialect, now=now))
 
     def status(self) -> SessionStatus:
@@ -156,6 +166,11 @@ class Feed:
     def position(self) -> Position:
         """What has been acknowledged."""
         return self._session.position
+
+    @property
+    def restored(self) -> Restored:
+        """What the store brought back when the feed was opened."""
+        return self._restored
 
     async def aclose(self) -> None:
         """Closes the sockets in order, within `SessionOptions.close_timeout_s`; may be repeated.
@@ -193,7 +208,7 @@ class Feed:
                 self._unchecked = 0
                 if self._gone:
                     raise trio.ClosedResourceError("the feed was closed")
-            self._given = events[-1]
+            self._given = list(events)
             self._unchecked += len(events)
             return events
         finally:
@@ -204,9 +219,25 @@ class Feed:
         await trio.lowlevel.checkpoint()
 
     def _acknowledge(self) -> None:
-        given, self._given = self._given, None
-        if given is not None:
-            self._step(lambda now: self._session.handle_processed(given, now=now))
+        given, self._given = self._given, []
+        self._finish(given)
+
+    def _finish(self, events: list[Event]) -> None:
+        """What the application is done with joins the state that the next commit makes durable."""
+        while events:
+            taken = self._store.take(events)
+            if taken == len(events):
+                self._processed(events[-1])
+                return
+            unreadable, events = events[taken], events[taken + 1 :]
+            assert isinstance(unreadable, Entry)
+            self._reject(unreadable)
+
+    def _processed(self, event: Event) -> None:
+        self._step(lambda now: self._session.handle_processed(event, now=now))
+
+    def _reject(self, entry: Entry) -> None:
+        self._step(lambda now: self._session.handle_rejected(entry, now=now))
 
     # The driver.
 
@@ -215,12 +246,29 @@ class Feed:
         try:
             with self._running:
                 async with trio.open_nursery() as self._nursery:
-                    self._step(lambda now: self._session.handle_begin(now=now))
+                    self._step(self._begin)
                     task_status.started()
                     await self._keep_time()
         finally:
             self._gone = True
             self._settled.set()
+
+    async def restore(self) -> None:
+        """Asks the store for what it kept; `open_feed` does so before the feed runs."""
+        self._restored = await self._store.open(self._binding(self._session.dialect))
+
+    def _binding(self, dialect: Dialect) -> Binding:
+        return Binding(
+            dialect=dialect,
+            name=dialect.name,
+            endpoint=str(self._websocket),
+            account=self._key,
+            subscription=dialect.identity,
+        )
+
+    def _begin(self, now: float) -> None:
+        kept = self._restored
+        self._session.handle_begin(kept.position, kept.bases, note=kept.note, now=now)
 
     def stop(self) -> None:
         """Ends every task at once; `open_feed` does so when its block is left."""
@@ -268,7 +316,9 @@ class Feed:
                 if effect.fetch in self._fetches:
                     self._fetches[effect.fetch].cancel()
             case Commit():
-                self._nursery.start_soon(self._commit, effect)
+                # Staged now: later events must not be in what this position describes (R6).
+                write = self._store.stage(effect.position)
+                self._nursery.start_soon(self._commit, effect.commit, write)
             case _:
                 assert_never(effect)
 
@@ -348,14 +398,13 @@ class Feed:
         assert isinstance(dialect, OddsPapi)
         return _rest_beside(self._websocket, dialect.subscription.lang or _LANGUAGE)
 
-    async def _commit(self, effect: Commit) -> None:
+    async def _commit(self, commit: int, write: Callable[[], Awaitable[None]]) -> None:
+        trouble: str | None = None
         try:
-            await self._store.commit(effect.position)
-        except (CommitError, OSError):
-            ok = False
-        else:
-            ok = True
-        self._step(lambda now: self._session.handle_committed(effect.commit, ok=ok, now=now))
+            await write()
+        except (CommitError, OSError) as error:
+            trouble = str(error) or type(error).__name__
+        self._step(lambda now: self._session.handle_committed(commit, trouble=trouble, now=now))
 
 
 @final
@@ -381,60 +430,3 @@ class Batches:
 def _rest_beside(websocket: Address, language: str) -> Address:
     scheme = "https" if websocket.secure else "http"
     return attrs.evolve(websocket, scheme=scheme, target=f"/{language}")
-
-
-@asynccontextmanager
-async def open_feed(
-    subscription: Subscription,
-    *,
-    url: str,
-    key: str | Secret,
-    rest_url: str | None = None,
-    options: SessionOptions | None = None,
-    store: Store | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    rng: Rng | None = None,
-    message_bytes_max: int = MESSAGE_BYTES_MAX,
-) -> AsyncGenerator[Feed]:
-    """Subscribes for as long as the block of `async with` lasts, reconnecting as needed.
-
-    `url` is ws:// or wss://; `rest_url` defaults to the same host and port over http or https with
-    the language as its path. `ssl_context` replaces the default one, which checks certificate and
-    host name. `rng` is for jitter; any other than the default makes a run repeatable.
-
-    Leaving the block closes the sockets in order and in bounded time, also when it is cancelled.
-    An exception of the block comes out as it is; a bug in a background task comes out unwrapped
-    when it is alone. Raises `ConfigurationError` for a URL no feed could be at.
-    """
-    secret = key if isinstance(key, Secret) else Secret(key)
-    feed = Feed(
-        Session(
-            OddsPapi(subscription=subscription, key=secret),
-            SystemRandom() if rng is None else rng,
-            SessionOptions() if options is None else options,
-        ),
-        secret,
-        Address.from_url(url, schemes=("ws", "wss")),
-        None if rest_url is None else Address.from_url(rest_url, schemes=("http", "https")),
-        MemoryStore() if store is None else store,
-        ssl_context,
-        message_bytes_max,
-    )
-    failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(feed.run)
-            try:
-                yield feed
-            except BaseException as error:
-                failure = error
-                raise
-            finally:
-                await feed.aclose()
-                feed.stop()
-    except BaseExceptionGroup as group:
-        failure = alone(group)
-        if failure is None:
-            raise
-    if failure is not None:
-        raise failure

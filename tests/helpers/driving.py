@@ -379,7 +379,12 @@ class Driver:
             position = self.commits.pop(number)
             if ok:
                 self.made_durable(number, position)
-            self.call(lambda n=number: self.session.handle_committed(n, ok=ok, now=self.now))  # type: ignore[misc]
+            trouble = None if ok else "disk full"
+            self.call(
+                lambda n=number, t=trouble: self.session.handle_committed(  # type: ignore[misc]
+                    n, trouble=t, now=self.now
+                )
+            )
 
     # The application.
 
@@ -417,7 +422,10 @@ class Driver:
             return
         for _ in range(min(count, len(self.applied))):
             event = self.applied.popleft()
+        foretold = self.session.position_after(event)
         self.call(lambda: self.session.handle_processed(event, now=self.now))
+        if self.session.position != foretold:
+            raise Violation("R6: the position after an event is not the one that was foretold")
 
     def finish_all(self) -> None:
         """The application takes, acts on and acknowledges everything there is."""

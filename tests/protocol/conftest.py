@@ -311,15 +311,20 @@ class Stage:
         return events
 
     def finish(self, event: Event) -> None:
-        self.session.handle_processed(event, now=self.now)
+        self._process(event)
         self.drain()
+
+    def _process(self, event: Event) -> None:
+        foretold = self.session.position_after(event)
+        self.session.handle_processed(event, now=self.now)
+        assert self.session.position == foretold
 
     def consume(self, limit: int = 10_000) -> list[Event]:
         """Takes, applies and finishes events."""
         events = self.take(limit)
         for event in events:
             self.replica.apply(event)
-            self.session.handle_processed(event, now=self.now)
+            self._process(event)
         self.drain()
         return events
 
@@ -364,7 +369,8 @@ class Stage:
             case Commit():
                 self.commits.append(effect)
                 if self.durable is not None:
-                    self.session.handle_committed(effect.commit, ok=self.durable, now=self.now)
+                    trouble = None if self.durable else "disk full"
+                    self.session.handle_committed(effect.commit, trouble=trouble, now=self.now)
             case _:
                 raise AssertionError(effect)
 

@@ -7,7 +7,8 @@ import pytest
 
 from lastseen import ConfigurationError, SessionOptions, Subscription
 
-NAMES = [field.name for field in attrs.fields(SessionOptions) if field.name != "report_discarded"]
+SWITCHES = ("report_discarded", "report_commits")
+NAMES = [field.name for field in attrs.fields(SessionOptions) if field.name not in SWITCHES]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -24,10 +24,9 @@ from lastseen.events import (
     Stopped,
 )
 from lastseen.options import SessionOptions
-from lastseen.position import Position
 from lastseen.secret import Secret
 from lastseen.states import ScopeState
-from lastseen_trio import CommitError, Feed, MemoryStore, open_feed
+from lastseen_trio import Feed, MemoryStore, open_feed
 
 KEY = "00112233445566778899aabbccddeeff"
 URL = "ws://feed.test:8080/ws"
@@ -402,46 +401,6 @@ async def test_commits_follow_what_was_acknowledged(autojump_clock: Any, exchang
         assert store.position.cursor("scores") == "1000-1"
         assert feed.status().durable == store.position
         assert repr(feed.position) == repr(store.position)
-
-
-@attrs.define(eq=False)
-class FailingStore:
-    failures: list[Exception]
-    kept: list[Position] = attrs.field(factory=list[Position])
-
-    async def commit(self, position: Position, /) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.failures:
-            raise self.failures.pop()
-        self.kept.append(position)
-
-
-async def test_a_refused_commit_is_tried_again(autojump_clock: Any, exchange: Any) -> None:
-    store = FailingStore([OSError("disk full"), CommitError("busy")])
-    async with synced(exchange, store=store) as (feed, peer):
-        await peer.entry(1)
-        await next_of(feed, Entry)
-        with trio.move_on_after(10):
-            await next_of(feed, Stopped)
-        assert not feed.status().durable_failed
-
-    assert store.failures == []
-    assert store.kept[-1].cursor("scores") == "1000-1"
-
-
-async def test_a_bug_in_a_background_task_comes_out_alone_and_unwrapped(
-    autojump_clock: Any, exchange: Any
-) -> None:
-    store = FailingStore([ZeroDivisionError("a bug")])
-
-    async def run() -> None:
-        async with synced(exchange, store=store) as (feed, peer):
-            await peer.entry(1)
-            async for _ in feed:
-                pass
-
-    with pytest.raises(ZeroDivisionError, match="a bug"):
-        await run()
 
 
 async def test_the_rest_base_is_beside_the_websocket(autojump_clock: Any, exchange: Any) -> None:

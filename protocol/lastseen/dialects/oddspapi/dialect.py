@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar, final
 
 import attrs
+import msgspec
 
 from lastseen.dialect import (
     End,
@@ -78,6 +79,19 @@ class OddsPapi:
     """Needed to log in and to fetch, not to read frames and payloads."""
     denied: frozenset[str] = frozenset()
     """Channels that were asked for and are not in effect."""
+
+    @property
+    def name(self) -> str:
+        """Of the wire."""
+        return "oddspapi"
+
+    @property
+    def identity(self) -> str:
+        """Everything of the subscription but how it travels."""
+        members = attrs.asdict(
+            self.subscription, filter=attrs.filters.exclude("client_name", "receive_type")
+        )
+        return msgspec.json.encode(members, order="sorted").decode()
 
     @property
     def channels(self) -> tuple[str, ...]:
