@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lastseen.errors import ConfigurationError
 from lastseen.position import Position, PositionKeeper, parse_cursor, parse_cursors
 
 _FORM = re.compile(r"[0-9]{1,19}-[0-9]{1,19}", re.ASCII)
@@ -141,3 +142,58 @@ def test_every_change_of_the_value_moves_the_revision() -> None:
         change()
         assert keeper.revision not in seen
         seen.add(keeper.revision)
+
+
+@given(
+    st.one_of(st.none(), st.text(max_size=8)),
+    st.dictionaries(st.text(max_size=8), st.tuples(st.integers(0, 9**19), st.integers(0, 9**19))),
+    st.one_of(st.none(), st.lists(st.text(max_size=8)).map(tuple)),
+)
+def test_a_position_survives_its_text(
+    epoch: str | None, cursors: dict[str, tuple[int, int]], replayable: tuple[str, ...] | None
+) -> None:
+    texts = sorted((name, f"{high}-{low}") for name, (high, low) in cursors.items())
+    position = Position(epoch, tuple(texts) if epoch is not None else (), replayable)
+
+    assert Position.from_json(position.to_json()) == position
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "null", "[]", "{}", "\udcff", '{"epoch":"e"}', '{"epoch":1,"cursors":{}}',
+        '{"epoch":null,"cursors":{"a":"1-1"}}', '{"epoch":"e","cursors":{"a":"1"}}',
+        '{"epoch":"e","cursors":{},"more":1}', '{"epoch":"e","cursors":{"a":"1-1"}',
+        b"\xff", "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_any_other_text_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ConfigurationError, match="not a position"):
+        Position.from_json(text)
+
+
+def test_what_can_be_replayed_lasts_as_long_as_its_epoch() -> None:
+    """HZ-A13."""
+    keeper = PositionKeeper()
+    keeper.adopt("e1")
+    keeper.replayable = ("scores",)
+    keeper.adopt("e1")
+    assert keeper.value().replayable == ("scores",)
+
+    keeper.adopt("e2")
+
+    assert keeper.value().replayable is None
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    keeper = PositionKeeper()
+    keeper.adopt("e1")
+    keeper.advance("scores", "1-1")
+    keeper.block("odds")
+    other = keeper.copy()
+    other.advance("scores", "1-2")
+    other.advance("odds", "1-1")
+    other.release("odds")
+
+    assert keeper.value().cursors == (("scores", "1-1"),)
+    assert other.value().cursors == (("odds", "1-1"), ("scores", "1-2"))
