@@ -174,10 +174,15 @@ def test_channels_of_a_demand(channels: Any, named: Any) -> None:
 
 
 @pytest.mark.parametrize("encode", [encode_text, encode_binary, encode_json_bytes])
-@pytest.mark.parametrize("channel", ["scores", "odds", "futures", "events"])
-def test_an_update_in_each_encoding(encode: Any, channel: str) -> None:
+@pytest.mark.parametrize(
+    ("channel", "entity"),
+    [("fixtures", None), ("scores", None), ("clocks", None), ("odds", "A"), ("bookmakers", "A"),
+     ("futures", None), ("oddsFutures", "F"), ("bookmakersFutures", "F"), ("currencies", None),
+     ("events", None), ("stats", None), ("injuries", None), ("lineups", None), ("nope", None)],
+)  # fmt: skip
+def test_an_update_in_each_encoding(encode: Any, channel: str, entity: str | None) -> None:
     """OP-A13: text, MessagePack, and JSON bytes in a binary frame."""
-    payload: dict[str, Any] = {"fixtureId": "id1000042088112233", channel: {}}
+    payload: dict[str, Any] = {"fixtureId": "A", channel: {}, "futureId": "F"}
     frame = encode(
         Update(channel=channel, ts=1790000005210, entryId="1790000005210-7", payload=payload)
     )
@@ -186,7 +191,7 @@ def test_an_update_in_each_encoding(encode: Any, channel: str) -> None:
     assert isinstance(entry, Entry)
     assert (entry.channel, entry.id) == (channel, "1790000005210-7")
     assert entry.cursor == (1790000005210, 7)
-    assert entry.entity == ("id1000042088112233" if channel == "odds" else None)
+    assert entry.entity == entity
     assert entry.payload == payload
     assert (entry.encoding is Encoding.MSGPACK) == (encode is encode_binary)
 
@@ -221,6 +226,9 @@ def test_an_entry_with_an_odd_id_is_an_entry_without_one(encode: Any, entry_id: 
         ({"channel": "odds", "payload": {}}, Malformed),
         ({"channel": "odds", "payload": {"fixtureId": ""}}, Malformed),
         ({"channel": "odds", "payload": {"fixtureId": "x" * 257}}, Malformed),
+        ({"channel": "odds", "payload": {"futureId": "F"}}, Malformed),
+        ({"channel": "oddsFutures", "payload": {"fixtureId": "A"}}, Malformed),
+        ({"channel": "bookmakersFutures", "payload": {"futureId": 7}}, Malformed),
         ({"type": "notice"}, Unknown),
         ({"type": "dict", "data": "AA=="}, Unknown),
         ({"type": 7}, Malformed),
@@ -255,7 +263,7 @@ members = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["fixtureId", "scores", "payload", "x"]), inner, max_size=3
+            st.sampled_from(["fixtureId", "futureId", "scores", "payload", "x"]), inner, max_size=3
         )
     ),
     max_leaves=6,
@@ -263,7 +271,7 @@ members = st.recursive(
 envelopes = st.fixed_dictionaries(
     {},
     optional={
-        "channel": st.sampled_from(["scores", "odds"]) | members,
+        "channel": st.sampled_from(["scores", "odds", "oddsFutures", "currencies"]) | members,
         "type": st.sampled_from(
             ["UPDATE", "login_ok", "error", "snapshot_required", "resume_complete", "reconnect"]
         )
@@ -302,16 +310,47 @@ def test_any_envelope_is_read_alike_in_both_encodings(frame: dict[str, Any]) -> 
     assert same(one, decode_frame(text.encode()))
 
 
-@settings(max_examples=300)
-@given(
-    st.lists(envelopes | st.just({"channel": "odds", "payload": {"fixtureId": "A"}}), max_size=4)
+plain_updates = st.builds(
+    lambda channel, members: {"channel": channel, "payload": dict(members)},
+    st.sampled_from(["odds", "oddsFutures", "scores", "currencies", "events"]),
+    st.permutations([("fixtureId", "A"), ("futureId", "F"), ("rates", {})]),
 )
+
+
+@settings(max_examples=300)
+@given(st.lists(envelopes | plain_updates, max_size=4))
 def test_a_batch_is_read_as_its_frames_or_not_at_all(frames: list[dict[str, Any]]) -> None:
     texts = [json.dumps(frame, separators=(",", ":")) for frame in frames]
     batch = decode_entries(texts)
     if batch is not None:
         singles = [decode_frame(text) for text in texts]
         assert all(same(one, other) for one, other in zip(batch, singles, strict=True))
+
+
+def test_a_batch_finds_the_fixture_or_future_of_each_update() -> None:
+    texts = [
+        '{"channel":"odds","payload":{"fixtureId":"A","futureId":"F"}}',
+        '{"channel":"oddsFutures","payload":{"futureId":"F","fixtureId":"A"}}',
+        '{"channel":"bookmakersFutures","payload":{"futureId":"G"}}',
+        '{"channel":"futures","payload":{"futureId":"G"}}',
+        '{"channel":"currencies","payload":{"rates":{}}}',
+    ]
+    batch = decode_entries(texts)
+
+    assert batch is not None
+    assert [entry.entity for entry in batch] == ["A", "F", "G", None, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"channel":"oddsFutures","payload":{"fixtureId":"A","futureId":"F"}}',
+        '{"channel":"oddsFutures","payload":{"futureId":""}}',
+        '{"channel":"oddsFutures","payload":{"futureId":"a\\u0041"}}',
+    ],
+)
+def test_a_batch_with_a_future_that_is_not_found_at_once_gets_a_closer_look(text: str) -> None:
+    assert decode_entries([text]) is None
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60))

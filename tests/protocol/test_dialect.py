@@ -5,12 +5,20 @@ from typing import Any
 
 import pytest
 
-from lastseen import HttpResponse, OddsPapi, Position, Secret, SnapshotFault, Subscription
+from lastseen import (
+    HttpResponse,
+    LocalProtocolError,
+    OddsPapi,
+    Position,
+    Secret,
+    SnapshotFault,
+    Subscription,
+)
 from lastseen.dialect import AsOf, ScopeKind, SnapshotContent, SnapshotSource
-from lastseen.dialects.oddspapi.snapshots import ROSTER
 from lastseen.messages import LoginAccepted
 
 KEY = "00112233445566778899aabbccddeeff"
+ROSTER = SnapshotSource("fixtures")
 
 
 def dialect(**asked: Any) -> OddsPapi:
@@ -42,14 +50,16 @@ def test_a_cold_login_has_neither_epoch_nor_cursors_nor_empty_filters() -> None:
 def test_a_resuming_login_has_both_and_every_filter() -> None:
     frame = login(
         Position("e1", (("scores", "1-1"),)), tournament_ids=(4,), fixture_ids=("A",),
-        bookmakers=("pinnacle",), lang="de", receive_type="binary", client_name=None,
+        future_ids=("F",), bookmakers=("pinnacle",), lang="de", receive_type="binary",
+        client_name=None,
     )  # fmt: skip
 
     assert frame["serverEpoch"] == "e1"
     assert frame["lastSeenId"] == {"scores": "1-1"}
-    assert (frame["tournamentIds"], frame["fixtureIds"], frame["bookmakers"]) == (
-        [4], ["A"], ["pinnacle"],
+    assert (frame["tournamentIds"], frame["fixtureIds"], frame["futureIds"]) == (
+        [4], ["A"], ["F"],
     )  # fmt: skip
+    assert frame["bookmakers"] == ["pinnacle"]
     assert (frame["lang"], frame["receiveType"]) == ("de", "binary")
     assert "clientName" not in frame
 
@@ -86,20 +96,68 @@ def test_the_effective_bookmakers(
     assert made.subscription.bookmakers == effective
 
 
-def test_each_channel_has_its_kind_of_scope() -> None:
+WHOLE, PER_ENTITY, NONE = ScopeKind.WHOLE, ScopeKind.PER_ENTITY, ScopeKind.NONE
+
+
+@pytest.mark.parametrize(
+    ("channel", "kind", "whole", "one"),
+    [
+        ("fixtures", WHOLE, "fixtures", None),
+        ("scores", WHOLE, "fixtures", None),
+        ("clocks", WHOLE, "fixtures", None),
+        ("odds", PER_ENTITY, "fixtures", "odds"),
+        ("bookmakers", PER_ENTITY, "fixtures", "odds"),
+        ("futures", WHOLE, "futures", None),
+        ("oddsFutures", PER_ENTITY, "futures", "future_odds"),
+        ("bookmakersFutures", PER_ENTITY, "futures", "future_odds"),
+        ("currencies", WHOLE, "currencies", None),
+    ],
+)
+def test_each_channel_has_its_kind_of_scope_and_its_sources(
+    channel: str, kind: ScopeKind, whole: str, one: str | None
+) -> None:
+    """Facts 5: scopes with the same source share a fetch."""
     made = dialect()
 
-    assert {made.scope_kind(name) for name in ("fixtures", "scores")} == {ScopeKind.WHOLE}
-    assert {made.scope_kind(name) for name in ("odds", "bookmakers")} == {ScopeKind.PER_ENTITY}
-    assert {made.scope_kind(name) for name in ("events", "nope")} == {ScopeKind.NONE}
+    assert made.scope_kind(channel) is kind
+    assert made.snapshot_source(channel, None) == SnapshotSource(whole)
+    if one is not None:
+        assert made.snapshot_source(channel, "A") == SnapshotSource(one, "A")
+
+
+@pytest.mark.parametrize("channel", ["events", "stats", "injuries", "lineups", "nope", ""])
+def test_what_nothing_restores_is_live_only(channel: str) -> None:
+    made = dialect()
+
+    assert made.scope_kind(channel) is NONE
+    with pytest.raises(LocalProtocolError, match="no snapshots"):
+        made.snapshot_source(channel, None)
+
+
+def test_each_odds_endpoint_has_a_limit_of_its_own() -> None:
+    """Facts 8, OP-A28: ten a second each, all others a hundred a minute together."""
+    made = dialect()
+    classes = {
+        kind: made.budget_class(SnapshotSource(kind, entity))
+        for kind, entity in (
+            ("fixtures", None), ("futures", None), ("currencies", None),
+            ("odds", "A"), ("future_odds", "F"),
+        )
+    }  # fmt: skip
+
+    assert len(set(classes.values())) == 3
+    assert classes["fixtures"] == classes["futures"] == classes["currencies"]
+    assert made.budgets[classes["fixtures"]] == (100, 60.0)
+    assert made.budgets[classes["odds"]] == made.budgets[classes["future_odds"]] == (10, 1.0)
 
 
 @pytest.mark.parametrize(
     ("asked", "queries"),
     [
         ({"sport_ids": (10, 11)}, [("sportId", "10"), ("sportId", "11")]),
-        ({"tournament_ids": (4,)}, [("tournamentId", "4")]),
-        ({"fixture_ids": ("A", "B")}, [("fixtureIds", "A,B")]),
+        ({"tournament_ids": (4,), "sport_ids": (10,)}, [("tournamentId", "4")]),
+        ({"fixture_ids": ("A", "B"), "tournament_ids": (4,)}, [("fixtureIds", "A,B")]),
+        ({"future_ids": ("F",), "sport_ids": (10,)}, [("sportId", "10")]),
     ],
 )
 def test_the_narrowest_filter_selects_the_fixtures(
@@ -112,15 +170,56 @@ def test_the_narrowest_filter_selects_the_fixtures(
     assert all(request.query[0] == ("apiKey", Secret(KEY)) for request in requests)
 
 
-def test_many_fixtures_and_bookmakers_are_asked_for_in_parts() -> None:
+@pytest.mark.parametrize(
+    ("asked", "queries"),
+    [
+        ({"sport_ids": (10, 11)}, [("sportId", "10"), ("sportId", "11")]),
+        ({"tournament_ids": (4, 5)}, [("tournamentId", "4"), ("tournamentId", "5")]),
+        ({"future_ids": ("F", "G"), "tournament_ids": (4,)}, [("futureIds", "F,G")]),
+        ({"fixture_ids": ("A",), "sport_ids": (10,)}, [("sportId", "10")]),
+    ],
+)
+def test_the_narrowest_filter_selects_the_futures(
+    asked: dict[str, Any], queries: list[tuple[str, str]]
+) -> None:
+    made = dialect(channels=("futures",), **asked)
+    requests = made.snapshot_requests(SnapshotSource("futures"))
+
+    assert [request.path for request in requests] == ["/futures"] * len(queries)
+    assert [request.query[1:] for request in requests] == [(query,) for query in queries]
+
+
+def test_currencies_are_asked_for_without_any_filter() -> None:
+    made = dialect(sport_ids=(10,), bookmakers=("x",))
+    (request,) = made.snapshot_requests(SnapshotSource("currencies"))
+
+    assert request.path == "/currencies"
+    assert request.query == (("apiKey", Secret(KEY)),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "name"),
+    [("odds", "/fixtures/odds", "fixtureId"), ("future_odds", "/futures/odds", "futureId")],
+)
+def test_odds_are_asked_for_one_entity_at_a_time(kind: str, path: str, name: str) -> None:
+    source = SnapshotSource(kind, "A")
+    (every,) = dialect().snapshot_requests(source)
+    (some,) = dialect(bookmakers=("x", "y")).snapshot_requests(source)
+
+    assert (every.path, every.query[1:]) == (path, ((name, "A"),))
+    assert (some.path, some.query[1:]) == (path, ((name, "A"), ("bookmakers", "x,y")))
+
+
+def test_many_fixtures_futures_and_bookmakers_are_asked_for_in_parts() -> None:
     """Facts 5: fifty fixtures, five bookmakers."""
-    made = dialect(
-        fixture_ids=tuple(f"F{n}" for n in range(120)), bookmakers=tuple(f"b{n}" for n in range(7))
-    )
+    ids = tuple(f"F{n}" for n in range(120))
+    made = dialect(fixture_ids=ids, future_ids=ids, bookmakers=tuple(f"b{n}" for n in range(7)))
     roster = made.snapshot_requests(ROSTER)
+    futures = made.snapshot_requests(SnapshotSource("futures"))
     odds = made.snapshot_requests(SnapshotSource("odds", "F1"))
 
     assert [len(dict(r.query)["fixtureIds"].split(",")) for r in roster] == [50, 50, 20]  # type: ignore[union-attr]
+    assert [len(dict(r.query)["futureIds"].split(",")) for r in futures] == [50, 50, 20]  # type: ignore[union-attr]
     assert [dict(r.query)["bookmakers"] for r in odds] == ["b0,b1,b2,b3,b4", "b5,b6"]
     assert {dict(r.query)["fixtureId"] for r in odds} == {"F1"}
 
@@ -260,3 +359,32 @@ def test_an_echo_of_sports_that_says_nothing_changes_nothing(echo: Any) -> None:
     made = OddsPapi(subscription=Subscription(sport_ids=(10, 11)))
 
     assert made.accepted(accepted(sportIds=echo)).subscription.sport_ids == (10, 11)
+
+
+def test_the_effective_futures_are_those_asked_for_and_echoed() -> None:
+    """OP-A10, as for fixtures."""
+    made = dialect(channels=("futures", "odds"), future_ids=("F", "G"), fixture_ids=("A", "B"))
+    effective = made.accepted(accepted(futureIds=["G", "H"], fixtureIds=["A"]))
+
+    assert effective.subscription.future_ids == ("G",)
+    assert effective.subscription.fixture_ids == ("A",)
+    assert made.asks - effective.asks == {"future F", "fixture B"}
+
+
+@pytest.mark.parametrize("echo", [None, [], ["x"], "F", [7]])
+def test_an_echo_of_futures_that_says_nothing_changes_nothing(echo: Any) -> None:
+    made = dialect(channels=("futures",), future_ids=("F",))
+
+    assert made.accepted(accepted(futureIds=echo)).subscription.future_ids == ("F",)
+
+
+@pytest.mark.parametrize("asked", [(), ("pinnacle",)])
+def test_without_one_bookmaker_in_effect_what_they_sort_is_denied(asked: tuple[str, ...]) -> None:
+    """OP-A10: odds that can never come must not be called synced."""
+    channels = ("scores", "odds", "bookmakersFutures")
+    made = dialect(channels=channels, bookmakers=asked)
+    effective = made.accepted(accepted(channels, bookmakers=[]))
+
+    assert effective.channels == ("scores",)
+    assert {"odds", "bookmakersFutures"} <= made.asks - effective.asks
+    assert made.accepted(accepted(channels, bookmakers=None)).channels == channels

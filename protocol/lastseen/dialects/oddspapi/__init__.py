@@ -1,10 +1,12 @@
 """OddsPapi v5: JSON control frames, JSON or MessagePack data frames, snapshots by REST.
 
-Where to look: `codec` reads frames, `dialect` says what each drives, `snapshots` knows the REST
-calls, `units` the update semantics, `wire` the frames themselves.
+Where to look: `channels` is the table of channels, `codec` reads frames, `dialect` says what each
+drives, `snapshots` knows the REST calls and `answers` what they return, `units` the update
+semantics, `wire` the frames themselves.
 """
 
+from lastseen.dialects.oddspapi.channels import DEFAULT_CHANNELS, SNAPSHOT_CHANNELS
 from lastseen.dialects.oddspapi.dialect import OddsPapi
-from lastseen.dialects.oddspapi.subscription import SNAPSHOT_CHANNELS, Subscription
+from lastseen.dialects.oddspapi.subscription import Subscription
 
-__all__ = ["SNAPSHOT_CHANNELS", "OddsPapi", "Subscription"]
+__all__ = ["DEFAULT_CHANNELS", "SNAPSHOT_CHANNELS", "OddsPapi", "Subscription"]

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from lastseen.dialects.oddspapi.channels import ENTITY_MEMBERS
 from lastseen.events import Entry, Failure, Source
 from lastseen.messages import (
     LoginAccepted,
@@ -26,13 +27,10 @@ from lastseen.payload import Encoding
 from lastseen.position import Cursor, parse_cursor
 from lastseen.shapes import as_list, as_object, as_text
 
-__all__ = ["ENTITY_MEMBERS", "decode_entries", "decode_frame"]
-
-ENTITY_MEMBERS: Mapping[str, str] = {"odds": "fixtureId", "bookmakers": "fixtureId"}
-"""Channels synced one entity at a time, and the payload's member that names it (design §5a)."""
+__all__ = ["decode_entries", "decode_frame"]
 
 _NAME_CHARACTERS_MAX = 256
-"""Longest epoch or fixture id that is remembered (HZ-J17)."""
+"""Longest epoch, fixture or future id that is remembered (HZ-J17)."""
 
 _REASONS = frozenset({"server_restarted", "resume_window_exceeded", "client_backpressure"})
 
@@ -83,20 +81,38 @@ class _LooseEnvelope(msgspec.Struct):
     entryId: Any = None  # noqa: N815 - the wire's spelling
 
 
-class _FixtureMember(msgspec.Struct, gc=False):
-    fixtureId: str  # noqa: N815 - the wire's spelling
+class _Named(msgspec.Struct, gc=False):
+    entity: str
+
+
+def _naming(member: str) -> type[_Named]:
+    """A payload of which only the member that names its entity is read."""
+    made = msgspec.defstruct(
+        "_Named", [("entity", str)], bases=(_Named,), rename={"entity": member}, gc=False
+    )
+    return cast("type[_Named]", made)
 
 
 _json_update = msgspec.json.Decoder(_Update).decode
 _msgpack_update = msgspec.msgpack.Decoder(_Update).decode
 _json_loose = msgspec.json.Decoder(_LooseEnvelope).decode
 _msgpack_loose = msgspec.msgpack.Decoder(_LooseEnvelope).decode
-_json_entity = msgspec.json.Decoder(_FixtureMember).decode
 _channel = attrgetter("channel")
-_msgpack_entity = msgspec.msgpack.Decoder(_FixtureMember).decode
+
+_NAMING = {member: _naming(member) for member in set(ENTITY_MEMBERS.values())}
+_json_entity: Mapping[str, Callable[[bytes | msgspec.Raw], _Named]] = {
+    channel: msgspec.json.Decoder(_NAMING[member]).decode
+    for channel, member in ENTITY_MEMBERS.items()
+}
+_msgpack_entity: Mapping[str, Callable[[bytes | msgspec.Raw], _Named]] = {
+    channel: msgspec.msgpack.Decoder(_NAMING[member]).decode
+    for channel, member in ENTITY_MEMBERS.items()
+}
 
 _OBJECT_PAYLOAD = '"payload":{'
-_FIXTURE_PAYLOAD = '"payload":{"fixtureId":"'
+_NAMED_PAYLOADS: Mapping[str, str] = {
+    channel: f'{_OBJECT_PAYLOAD}"{member}":"' for channel, member in ENTITY_MEMBERS.items()
+}
 """How payloads begin on the wire; a frame that looks otherwise gets a closer look.
 
 Both could also stand deeper inside a frame; such a payload fails when it is touched, and is
@@ -114,19 +130,20 @@ def decode_entries(frames: Sequence[str | bytes]) -> list[Entry] | None:
         return None
     if not ENTITY_MEMBERS.keys().isdisjoint(map(_channel, entries)):
         for entry, frame in zip(entries, frames, strict=True):
-            if entry.channel in ENTITY_MEMBERS:
-                entry.entity = _first_fixture(frame)  # type: ignore[arg-type] # text, as it decoded
+            head = _NAMED_PAYLOADS.get(entry.channel)
+            if head is not None:
+                entry.entity = _first_name(frame, head)  # type: ignore[arg-type] # text, as it decoded
                 if entry.entity is None:
                     return None
     return entries
 
 
-def _first_fixture(frame: str) -> str | None:
-    """The fixture id at the head of the payload; None when it needs a closer look."""
-    start = frame.find(_FIXTURE_PAYLOAD)
+def _first_name(frame: str, head: str) -> str | None:
+    """The id at the head of the payload; None when it needs a closer look."""
+    start = frame.find(head)
     if start < 0:
         return None
-    start += len(_FIXTURE_PAYLOAD)
+    start += len(head)
     entity = frame[start : frame.find('"', start)]
     return entity if "\\" not in entity and 0 < len(entity) <= _NAME_CHARACTERS_MAX else None
 
@@ -173,15 +190,15 @@ def _is_msgpack_map(first: int) -> bool:
 
 def _with_entity(entry: Entry) -> Message:
     if entry.channel in ENTITY_MEMBERS and not _name_entity(entry):
-        return Malformed(channel=entry.channel, detail="no usable fixtureId")
+        return Malformed(channel=entry.channel, detail=f"no usable {ENTITY_MEMBERS[entry.channel]}")
     return entry
 
 
 def _name_entity(entry: Entry) -> bool:
     """Sets the entity from the payload; False when it names none that can be used."""
-    decode = _json_entity if entry.encoding is Encoding.JSON else _msgpack_entity
+    decoders = _json_entity if entry.encoding is Encoding.JSON else _msgpack_entity
     try:
-        entry.entity = decode(entry.raw).fixtureId
+        entry.entity = decoders[entry.channel](entry.raw).entity
     except _UNDECODABLE:
         return False
     return 0 < len(entry.entity) <= _NAME_CHARACTERS_MAX

@@ -14,19 +14,18 @@ from lastseen.dialect import (
     SnapshotFault,
     SnapshotSource,
 )
-from lastseen.dialects.oddspapi.codec import ENTITY_MEMBERS, decode_entries, decode_frame
+from lastseen.dialects.oddspapi.channels import read_units, stamp_of, traits_of, view
+from lastseen.dialects.oddspapi.codec import decode_entries, decode_frame
 from lastseen.dialects.oddspapi.snapshots import (
     BUDGETS,
-    ODDS,
-    ROSTER,
+    budget_class,
     read_snapshot,
     snapshot_requests,
 )
-from lastseen.dialects.oddspapi.subscription import SNAPSHOT_CHANNELS, Subscription
-from lastseen.dialects.oddspapi.units import read_units, stamp_of, view
+from lastseen.dialects.oddspapi.subscription import Subscription
 from lastseen.dialects.oddspapi.wire import Login, encode_text
 from lastseen.effects import Request
-from lastseen.errors import PayloadError
+from lastseen.errors import LocalProtocolError, PayloadError
 from lastseen.events import Entry, Failure
 from lastseen.messages import LoginAccepted, Message
 from lastseen.position import Position
@@ -113,8 +112,11 @@ class OddsPapi:
         denied = frozenset[str]()
         if message.channels is not None:
             denied = frozenset(asked.channels) - frozenset(message.channels)
-        echoed = as_list(echo.get("bookmakers")) or []
-        books = tuple(dict.fromkeys(book for book in echoed if type(book) is str))
+        echoed = as_list(echo.get("bookmakers"))
+        if echoed == []:
+            # Not one book is in effect: nothing will ever come of what is sorted by them.
+            denied = denied.union(name for name in asked.channels if traits_of(name).gated)
+        books = tuple(dict.fromkeys(book for book in echoed or [] if type(book) is str))
         if asked.bookmakers:
             books = _narrowed(asked.bookmakers, books)
         # Each few of them are a request of their own; without names the peer gives us all it may.
@@ -125,6 +127,7 @@ class OddsPapi:
             sport_ids=_narrowed(asked.sport_ids, as_list(echo.get("sportIds"))),
             tournament_ids=_narrowed(asked.tournament_ids, as_list(echo.get("tournamentIds"))),
             fixture_ids=_narrowed(asked.fixture_ids, as_list(echo.get("fixtureIds"))),
+            future_ids=_narrowed(asked.future_ids, as_list(echo.get("futureIds"))),
         )
         return attrs.evolve(self, subscription=narrowed, denied=denied)
 
@@ -137,6 +140,7 @@ class OddsPapi:
             (f"sport {number}" for number in asked.sport_ids),
             (f"tournament {number}" for number in asked.tournament_ids),
             (f"fixture {name}" for name in asked.fixture_ids),
+            (f"future {name}" for name in asked.future_ids),
         )
 
     def login(self, position: Position) -> Secret:
@@ -170,22 +174,28 @@ class OddsPapi:
         return decode_entries(frames)
 
     def scope_kind(self, channel: str) -> ScopeKind:
-        """Fixtures and scores come whole, odds and bookmakers fixture by fixture."""
-        if channel in ENTITY_MEMBERS:
-            return ScopeKind.PER_ENTITY
-        return ScopeKind.WHOLE if channel in SNAPSHOT_CHANNELS else ScopeKind.NONE
+        """What one snapshot of the channel covers; nothing for a channel that is not known."""
+        return traits_of(channel).kind
 
     def snapshot_source(self, channel: str, entity: str | None) -> SnapshotSource:
-        """The list of fixtures for a whole channel, or the odds of one fixture."""
-        return SnapshotSource(ODDS, entity) if channel in ENTITY_MEMBERS and entity else ROSTER
+        """The list that restores a channel or says what there is of it, or the odds of one entity.
+
+        Raises `LocalProtocolError` for a channel that nothing restores.
+        """
+        traits = traits_of(channel)
+        if traits.entity_source is not None and entity is not None:
+            return SnapshotSource(traits.entity_source, entity)
+        if traits.source is None:
+            raise LocalProtocolError(f"{channel} has no snapshots")
+        return SnapshotSource(traits.source)
 
     def snapshot_requests(self, source: SnapshotSource) -> tuple[Request, ...]:
         """The REST calls of a fetch."""
         return snapshot_requests(source, self.subscription, self.key)
 
     def budget_class(self, source: SnapshotSource) -> str:
-        """Odds endpoints have a limit of their own."""
-        return "odds" if source.kind == ODDS else "other"
+        """Each odds endpoint has a limit of its own."""
+        return budget_class(source)
 
     def read_snapshot(
         self, source: SnapshotSource, responses: tuple[HttpResponse, ...]
@@ -212,8 +222,10 @@ class OddsPapi:
     def units(self, entry: Entry) -> Mapping[str, Any]:
         """The units an entry replaces; raises `PayloadError`."""
         payload = entry.payload
-        if entry.entity is not None and payload.get("fixtureId") != entry.entity:
-            raise PayloadError("the payload names two fixtures")
+        family = traits_of(entry.channel).family
+        named = payload.get(family.value) if family is not None else None
+        if entry.entity is not None and named != entry.entity:
+            raise PayloadError("the payload names two entities")
         return read_units(entry.channel, payload)
 
     def stamp(self, channel: str, value: Any) -> Any:

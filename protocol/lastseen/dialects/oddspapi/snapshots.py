@@ -1,65 +1,127 @@
 """Which REST calls restore which scope, and what their answers say (`facts` §5)."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, final
 
+import attrs
 import msgspec
 
 from lastseen.dialect import AsOf, HttpResponse, SnapshotContent, SnapshotFault, SnapshotSource
+from lastseen.dialects.oddspapi.answers import (
+    AnswerReader,
+    read_currencies,
+    read_fixture_odds,
+    read_fixtures,
+    read_future_odds,
+    read_futures,
+)
+from lastseen.dialects.oddspapi.channels import ROSTERS, Family, read_units, restored_by
 from lastseen.dialects.oddspapi.subscription import Subscription
-from lastseen.dialects.oddspapi.units import is_finished, read_units
+from lastseen.dialects.oddspapi.units import is_finished
 from lastseen.effects import Request
 from lastseen.errors import PayloadError
 from lastseen.payload import decode_json
 from lastseen.position import Cursor, parse_cursor
 from lastseen.secret import Secret
-from lastseen.shapes import as_list, as_object, as_text, member
+from lastseen.shapes import as_text, member
 
-__all__ = ["BUDGETS", "ODDS", "ROSTER", "read_snapshot", "snapshot_requests"]
+__all__ = ["BUDGETS", "budget_class", "read_snapshot", "snapshot_requests"]
 
-ROSTER = SnapshotSource("fixtures")
-"""Every fixture of the subscription: restores `fixtures` and `scores`, and says which there are."""
+BUDGETS: Mapping[str, tuple[int, float]] = {
+    "odds": (10, 1.0),
+    "future_odds": (10, 1.0),
+    "other": (100, 60.0),
+}
+"""The stricter of the documented limits: 10/s for each odds endpoint, else 100/min (OP-A28)."""
 
-ODDS = "odds"
-"""The kind of source that restores `odds` and `bookmakers` of one fixture."""
-
-BUDGETS: Mapping[str, tuple[int, float]] = {"odds": (10, 1.0), "other": (100, 60.0)}
-"""The stricter of the documented limits: 10/s per odds endpoint, else 100/min (OP-A28)."""
-
-_FIXTURES_PER_REQUEST = 50
+_ENTITIES_PER_REQUEST = 50
 _BOOKMAKERS_PER_REQUEST = 5
 _RETRY_AFTER_S_MAX = 3600.0
 _NO_CACHE = (("cache-control", "no-cache"),)
 _AS_OF = "x-as-of"
 
-_ROSTER_CHANNELS = ("odds", "bookmakers")
+_Query = tuple[tuple[str, str], ...]
+
+
+def _selected(
+    family: Family, parameter: str, _source: SnapshotSource, subscription: Subscription
+) -> list[_Query]:
+    """A list is asked for by its narrowest filter; the others are applied to its rows."""
+    named = subscription.named(family)
+    if named:
+        return [((parameter, ",".join(group)),) for group in _groups(named, _ENTITIES_PER_REQUEST)]
+    if subscription.tournament_ids:
+        return [(("tournamentId", str(number)),) for number in subscription.tournament_ids]
+    return [(("sportId", str(number)),) for number in subscription.sport_ids]
+
+
+def _by_bookmakers(
+    family: Family, source: SnapshotSource, subscription: Subscription
+) -> list[_Query]:
+    """One entity, of all permitted bookmakers or of a few at a time."""
+    named = ((family.value, source.entity or ""),)
+    groups = _groups(subscription.bookmakers, _BOOKMAKERS_PER_REQUEST)
+    return [(*named, ("bookmakers", ",".join(group))) for group in groups] or [named]
+
+
+def _unfiltered(_source: SnapshotSource, _subscription: Subscription) -> list[_Query]:
+    return [()]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class _Source:
+    """One endpoint: how it is asked, and how it answers."""
+
+    path: str
+    queries: Callable[[SnapshotSource, Subscription], list[_Query]]
+    read: AnswerReader
+    budget: str = "other"
+
+
+_SOURCES: Mapping[str, _Source] = {
+    "fixtures": _Source(
+        path="/fixtures",
+        queries=partial(_selected, Family.FIXTURES, "fixtureIds"),
+        read=read_fixtures,
+    ),
+    "odds": _Source(
+        path="/fixtures/odds",
+        queries=partial(_by_bookmakers, Family.FIXTURES),
+        read=read_fixture_odds,
+        budget="odds",
+    ),
+    "futures": _Source(
+        path="/futures",
+        queries=partial(_selected, Family.FUTURES, "futureIds"),
+        read=read_futures,
+    ),
+    "future_odds": _Source(
+        path="/futures/odds",
+        queries=partial(_by_bookmakers, Family.FUTURES),
+        read=read_future_odds,
+        budget="future_odds",
+    ),
+    "currencies": _Source(path="/currencies", queries=_unfiltered, read=read_currencies),
+}
+"""By kind; which channels each restores is said in `channels`."""
 
 
 def snapshot_requests(
     source: SnapshotSource, subscription: Subscription, key: Secret
 ) -> tuple[Request, ...]:
-    """The requests of one fetch; the narrowest filter selects, the others are applied to rows."""
-    if source.entity is not None:
-        books = subscription.bookmakers
-        groups = _groups(books, _BOOKMAKERS_PER_REQUEST) or [()]
-        return tuple(
-            _request(
-                "/fixtures/odds",
-                (("fixtureId", source.entity), *((("bookmakers", ",".join(group)),) * bool(group))),
-                key,
-            )
-            for group in groups
-        )
-    if subscription.fixture_ids:
-        chosen = [
-            ("fixtureIds", ",".join(group))
-            for group in _groups(subscription.fixture_ids, _FIXTURES_PER_REQUEST)
-        ]
-    elif subscription.tournament_ids:
-        chosen = [("tournamentId", str(number)) for number in subscription.tournament_ids]
-    else:
-        chosen = [("sportId", str(number)) for number in subscription.sport_ids]
-    return tuple(_request("/fixtures", (selection,), key) for selection in chosen)
+    """The requests of one fetch, all of which must succeed."""
+    endpoint = _SOURCES[source.kind]
+    return tuple(
+        Request(path=endpoint.path, query=(("apiKey", key), *query), headers=_NO_CACHE)
+        for query in endpoint.queries(source, subscription)
+    )
+
+
+def budget_class(source: SnapshotSource) -> str:
+    """Which of `BUDGETS` the requests of a fetch count against."""
+    return _SOURCES[source.kind].budget
 
 
 def read_snapshot(
@@ -77,15 +139,9 @@ def read_snapshot(
             return SnapshotFault(reason="the body is not JSON")
     as_of = _as_of(responses)
     try:
-        if source.entity is not None:
-            return _read_odds(source.entity, values, subscription, as_of)
-        return _read_fixtures(values, subscription, as_of)
+        return _gather(source, values, subscription, as_of)
     except PayloadError as error:
         return SnapshotFault(reason=str(error))
-
-
-def _request(path: str, query: tuple[tuple[str, str], ...], key: Secret) -> Request:
-    return Request(path=path, query=(("apiKey", key), *query), headers=_NO_CACHE)
 
 
 def _groups(items: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
@@ -149,54 +205,40 @@ def _as_of(responses: tuple[HttpResponse, ...]) -> AsOf | None:
     )
 
 
-def _read_fixtures(
-    values: list[Any], subscription: Subscription, as_of: AsOf | None
+def _gather(
+    source: SnapshotSource, values: list[Any], subscription: Subscription, as_of: AsOf | None
 ) -> SnapshotContent:
-    fixtures: dict[str, Any] = {}
-    scores: dict[str, Any] = {}
+    """All answers together: the rows of each channel of the source and, of a list, its entities."""
+    rows: dict[str, dict[str, Any]] = {channel: {} for channel in restored_by(source.kind)}
     entities: set[str] = set()
+    family = ROSTERS.get(source.kind)
     for value in values:
-        listed = as_list(value)
-        if listed is None:
-            raise PayloadError("the answer is not a list of fixtures")
-        for item in listed:
-            row = as_object(item)
-            if row is None:
-                raise PayloadError("a fixture is not an object")
-            if not _selected(row, subscription):
-                continue
-            fixtures.update(read_units("fixtures", row))
-            scores.update(read_units("scores", {"scores": {}, **row}))
-            if not is_finished(row):
-                entities.add(row["fixtureId"])
-    rows: dict[str, dict[str, Any]] = {"fixtures": fixtures, "scores": scores}
-    rows.update({channel: {} for channel in _ROSTER_CHANNELS})
+        for updates in _SOURCES[source.kind].read(value, source, subscription):
+            for channel, payload in updates.items():
+                _add(rows, channel, payload, subscription)
+            if family is not None and not is_finished(updates[source.kind]):
+                entities.add(updates[source.kind][family.value])
     return SnapshotContent(
-        rows=rows, entities=frozenset(entities), roster_channel="fixtures", as_of=as_of
+        rows=rows,
+        entities=frozenset(entities) if family is not None else None,
+        roster_channel=source.kind if family is not None else None,
+        as_of=as_of,
     )
 
 
-def _read_odds(
-    entity: str, values: list[Any], subscription: Subscription, as_of: AsOf | None
-) -> SnapshotContent:
-    rows: dict[str, dict[str, Any]] = {channel: {} for channel in _ROSTER_CHANNELS}
-    for value in values:
-        if member(value, "fixtureId") != entity:
-            raise PayloadError("the answer is about another fixture")
-        for channel in _ROSTER_CHANNELS:
-            books = as_object(member(value, channel))
-            if books is None:
-                raise PayloadError(f"the answer has no {channel}")
-            if subscription.bookmakers:
-                books = {k: v for k, v in books.items() if k in subscription.bookmakers}
-            rows[channel].update(read_units(channel, {"fixtureId": entity, channel: books}))
-    return SnapshotContent(rows=rows, as_of=as_of)
-
-
-def _selected(row: Mapping[str, Any], subscription: Subscription) -> bool:
-    checks: Iterable[tuple[tuple[Any, ...], Any]] = (
-        (subscription.fixture_ids, row.get("fixtureId")),
-        (subscription.tournament_ids, member(row, "tournament", "tournamentId")),
-        (subscription.sport_ids, member(row, "sport", "sportId")),
-    )
-    return all(not wanted or value in wanted for wanted, value in checks)
+def _add(
+    rows: dict[str, dict[str, Any]],
+    channel: str,
+    payload: Mapping[str, Any],
+    subscription: Subscription,
+) -> None:
+    """Adds the units of one payload; a channel that nobody asked for is not covered, at worst."""
+    if channel not in rows:
+        return
+    try:
+        rows[channel].update(read_units(channel, payload))
+    except PayloadError:
+        if channel in subscription.channels:
+            raise
+        # One odd member must not cost the channels that are read from other members (INV-L3).
+        del rows[channel]
