@@ -2,9 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import chain, repeat
+from itertools import repeat
 from operator import attrgetter
-from typing import cast, final
+from typing import TypeGuard, cast, final
 
 import attrs
 import msgspec
@@ -189,15 +189,19 @@ class Delivery:
         """Tells what `finish` would tell, and gives the markers that it would reach."""
         eras: dict[str, Iterator[int]] = {}
         over = False
-        for item in chain(self._taken, self._queue):
-            if over and not _is_marker(item):
+        for item in self._taken:
+            if type(item) is Notice:
+                yield item
+            elif over:
                 return
-            if isinstance(item, Entry):
+            elif isinstance(item, Entry):
                 era = next(eras.setdefault(item.channel, self._loads[item.channel].eras()))
                 finished(item.channel, era, [item])
-            elif type(item) is Notice:
-                yield item
             over = over or item is event
+        for item in self._queue:
+            if not _is_marker(item):
+                return
+            yield item
 
     def finish(self, event: Event, finished: Finished) -> int:
         """Ends the event and all that was given out before it, oldest first.
@@ -317,5 +321,5 @@ class Delivery:
                 return
 
 
-def _is_marker(item: _Item) -> bool:
+def _is_marker(item: _Item) -> TypeGuard[Notice]:
     return type(item) is Notice and item.say is None

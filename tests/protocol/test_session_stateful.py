@@ -374,3 +374,17 @@ def test_the_judge_sees_a_state_that_is_wrong() -> None:
 
 def test_knobs_of_a_seed_are_always_the_same() -> None:
     assert attrs.asdict(draw_knobs(random.Random(3))) == attrs.asdict(draw_knobs(random.Random(3)))
+
+
+def test_a_position_is_foretold_past_a_rise_that_fell_again() -> None:
+    """R6: a notice that had nothing to say any more stands in the way of no marker."""
+    world = World.make(
+        Knobs(seed=507408220, inclusive=True, interleaved=False, as_of=False, window_s=5.0, limit=1,
+              hold_items=1, replayable=None)
+    )  # fmt: skip
+    for operation in (
+        ("calm", (2,)), ("calm", (3,)), ("blip", (0, 1, 1)), ("answer", (2, 15)), ("lose", (0, 1)),
+        ("take", (5,)), ("take", (4,)), ("apply", (4,)), ("apply", (0,)), ("acknowledge", (0,)),
+        ("acknowledge", (1,)), ("apply", (2,)), ("acknowledge", (5,)),
+    ):  # fmt: skip
+        perform(world, operation)
