@@ -6,7 +6,7 @@ from typing import final
 import attrs
 
 from lastseen.delivery import Delivery, Notice
-from lastseen.dialect import Dialect, ScopeKind
+from lastseen.dialect import Dialect, ScopeKind, SnapshotSource
 from lastseen.events import Discarded, Entry, Why
 from lastseen.hold import Hold, Share
 from lastseen.mechanisms import Mechanisms
@@ -54,7 +54,7 @@ class Channels:
                 continue
             for key in bases:
                 if key.channel == channel.name:
-                    self.scope(channel, key.entity).state = ScopeState.RESUMING
+                    self.scope(channel, key.entity).restore()
             self.position.unblock(channel.name)
             channel.dedup.rewind(parse_cursor(cursor), ())
 
@@ -74,15 +74,22 @@ class Channels:
         """The scope of an entity, made when it is met for the first time."""
         scope = channel.scopes.get(entity)
         if scope is None:
-            sourceless = channel.kind is ScopeKind.NONE
+            source = self.source(channel, entity)
             scope = channel.scopes[entity] = Scope(
                 key=ScopeKey(channel.name, entity),
-                source=None if sourceless else self.dialect.snapshot_source(channel.name, entity),
+                source=source,
                 hold=self.new_hold(channel.holds),
                 fence=self.next_fence(),
-                state=ScopeState.LIVE_ONLY if sourceless else ScopeState.COLD,
+                state=ScopeState.COLD if source is not None else ScopeState.LIVE_ONLY,
+                census=channel.census,
             )
         return scope
+
+    def source(self, channel: Channel, entity: str | None) -> SnapshotSource | None:
+        """What restores a scope; None for a channel that cannot be restored."""
+        if channel.kind is ScopeKind.NONE:
+            return None
+        return self.dialect.snapshot_source(channel.name, entity)
 
     def discard(self, channel: Channel, entry: Entry, why: Why) -> None:
         """Counts an entry that is not handed on."""

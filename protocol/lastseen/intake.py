@@ -60,7 +60,7 @@ class Intake:
         if not channel.replaying:
             self.admit(channel, entry, cursor, now=now)
         elif self.join.is_live(cursor, channel.barrier):
-            self._wait_for_replay(channel, entry, now=now)
+            self._wait_for_replay(channel, entry, cursor, now=now)
         else:
             entry.source = Source.REPLAY
             if channel.barrier is not None:
@@ -108,7 +108,7 @@ class Intake:
                 return
         if self.join.must_wait(scope.state):
             channel.row.held += 1
-            if not scope.hold.put(entry):
+            if not self.recovery.keep(scope, entry):
                 self.recovery.overflow(channel, AnomalyCode.HOLD_OVERFLOW, entry.entity, now=now)
             return
         if scope.journal is not None and not scope.journal.put(entry):
@@ -121,8 +121,15 @@ class Intake:
         if not self.delivery.put_entry(entry, channel.era):
             self.recovery.overflow(channel, now=now)
 
-    def _wait_for_replay(self, channel: Channel, entry: Entry, *, now: float) -> None:
+    def _wait_for_replay(
+        self, channel: Channel, entry: Entry, cursor: Cursor, *, now: float
+    ) -> None:
         """Holds a live entry until the replay is complete (R3)."""
+        if channel.barrier is not None and not at_or_below(channel.barrier, cursor):
+            # The halves disagree (HZ-A7), so it may be of the replay, and what comes behind it would
+            # overtake it, with the cursor. The channel takes a snapshot once the replay is over.
+            channel.scrambled = True
+            self.position.drop(channel.name)
         channel.row.held += 1
         if not channel.replay_hold.put(entry):
             self.recovery.overflow(channel, AnomalyCode.HOLD_OVERFLOW, now=now)

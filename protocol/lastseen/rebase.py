@@ -9,7 +9,7 @@ from lastseen.channels import Channels
 from lastseen.dialect import ScopeKind, SnapshotContent, SnapshotFault
 from lastseen.events import AnomalyCode, Entry, Proof, StateSnapshot, Why
 from lastseen.join import at_or_below
-from lastseen.recovery import ENTITIES_THEN, Recovery
+from lastseen.recovery import Recovery
 from lastseen.scopes import Channel, Scope
 from lastseen.snapshots import Fetch, ScopeKey
 from lastseen.states import ScopeInput, ScopeState
@@ -69,7 +69,6 @@ class Rebase:
             self.recovery.snapshots.failed(
                 fetch,
                 failed,
-                priority=ENTITIES_THEN,
                 retry_after_s=fault.retry_after_s if fault else None,
                 permanent=fault.permanent if fault else False,
                 now=now,
@@ -109,7 +108,7 @@ class Rebase:
             return
         # Without any head from the peer there is nothing that a position could be held against.
         proven = content.as_of is not None and bool(self.recovery.heads)
-        scope.proof = Proof.PROVEN if proven else Proof.UNPROVEN
+        scope.rest_on(Proof.PROVEN if proven else Proof.UNPROVEN)
         scope.verified = proven
         scope.synced_at = now
         as_of = content.as_of.cursors.get(channel.name) if content.as_of is not None else None
@@ -213,8 +212,7 @@ class Rebase:
             if scope.state is ScopeState.SYNCED:
                 # The snapshot that tells of its end may be withdrawn; this claim must not outlive.
                 scope.apply(ScopeInput.DOUBTED, self.channels.delivery)
-            scope.forget_journal()
-            del channel.scopes[entity]
+            channel.remove(entity)
         self._meet(channel, entities, now=now)
 
     def _meet(self, channel: Channel, entities: frozenset[str], *, now: float) -> None:

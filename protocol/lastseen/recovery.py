@@ -5,6 +5,7 @@ once it is there is decided in `rebase`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from operator import attrgetter
 from typing import final
 
 import attrs
@@ -20,15 +21,12 @@ from lastseen.messages import LoginAccepted, SnapshotDemanded
 from lastseen.options import SessionOptions
 from lastseen.position import Cursor, PositionKeeper, parse_cursor
 from lastseen.scopes import Channel, Scope
-from lastseen.snapshots import SnapshotQueue
+from lastseen.snapshots import Priority, SnapshotQueue
 from lastseen.states import ScopeInput, ScopeState
 
-__all__ = ["ENTITIES_THEN", "Recovery"]
+__all__ = ["Recovery"]
 
-_WHOLE_FIRST = 0
-_ROSTER_NEXT = 1
-ENTITIES_THEN = 2
-_VERIFICATION_LAST = 3
+_synced_at = attrgetter("synced_at")
 
 
 @final
@@ -187,10 +185,11 @@ class Recovery:
         for entry in channel.replay_hold.copy()[-1:]:
             channel.raise_head(entry.cursor)
         one = channel.scopes.get(entity) if entity is not None else None
-        doubted = [one] if one is not None else list(channel.scopes.values())
+        # A flood of doubts must neither pay for every scope again nor undo the pace at which a
+        # failing source is asked (HZ-C13).
+        concerned = channel.scopes if overflow else channel.census.hopeful
+        doubted = [one] if one is not None else list(concerned.values())
         if not overflow:
-            # A flood of doubts must neither pay for every scope again nor undo the pace at which
-            # a failing source is asked (HZ-C13).
             doubted = [scope for scope in doubted if not scope.forlorn]
         if any(scope.trusted or scope.state is ScopeState.RESUMING for scope in doubted):
             if overflow:
@@ -235,18 +234,29 @@ class Recovery:
         if len(channel.scopes) >= self.options.scopes_max:
             self.cut_short(channel, now=now)
             return None
-        scope = self.channels.scope(channel, entity)
-        scope.newborn = True
-        # The channel is no longer synced in all its scopes, so it has no cursor (design §5a).
-        self.position.drop(channel.name)
-        channel.era += 1
-        channel.flows = False
-        self._want(channel, scope, now=now)
+        scope = self._bear(channel, entity, now=now)
+        # Whatever the same fetch restores need not wait to be met, and then be fetched once more.
+        for other in self.channels.active.values():
+            known = entity in other.scopes
+            if known or self.channels.source(other, entity) != scope.source:
+                continue
+            if len(other.scopes) < self.options.scopes_max:
+                self._bear(other, entity, now=now)
         return scope
 
+    def keep(self, scope: Scope, entry: Entry) -> bool:
+        """Holds an entry until its scope has a base (R5); False when that crosses a cap (R14)."""
+        if scope.source is not None and not len(scope.hold) and not scope.repeats:
+            self.snapshots.hasten(scope.source, scope.key)
+        return scope.keep(entry)
+
     def want_known(self, channel: Channel, *, now: float) -> None:
-        """Without a roster, at least the fixtures we know get their bases (INV-L3)."""
-        for scope in channel.scopes.values():
+        """The fixtures we know get their bases, also without a roster (INV-L3).
+
+        Whoever has been without one for longest goes first, or a connection that ends before all
+        have had their turn would leave the same ones out each time.
+        """
+        for scope in sorted(channel.scopes.values(), key=_synced_at):
             if scope.key.entity is not None and scope.state in (ScopeState.COLD, ScopeState.STALE):
                 self._want(channel, scope, now=now)
 
@@ -257,15 +267,15 @@ class Recovery:
         if scope.verified or scope.source is None or scope.state is not ScopeState.SYNCED:
             return
         if not channel.is_roster(scope):
-            scope.forget_journal()
-            scope.journal = self.channels.new_hold(channel.journals)
+            journal = self.channels.new_hold(channel.journals)
             for entry in since:
-                scope.journal.put(entry)
+                journal.put(entry)
+            scope.begin_journal(journal)
         self.snapshots.want(
             scope.source,
             scope.key,
             scope.fence,
-            priority=_VERIFICATION_LAST,
+            priority=Priority.VERIFICATION,
             due=now + self.options.verify_after_s,
         )
 
@@ -279,6 +289,16 @@ class Recovery:
             self._doubt_scope(channel, roster, overflow=False, now=now)
             channel.settle()
             self._want(channel, roster, now=now)
+
+    def _bear(self, channel: Channel, entity: str | None, *, now: float) -> Scope:
+        scope = self.channels.scope(channel, entity)
+        scope.newborn = True
+        # The channel is no longer synced in all its scopes, so it has no cursor (design §5a).
+        self.position.drop(channel.name)
+        channel.era += 1
+        channel.settle()
+        self._want(channel, scope, now=now)
+        return scope
 
     def _abandon_fetches(self) -> None:
         self.cancelled.extend(self.snapshots.clear())
@@ -348,11 +368,13 @@ class Recovery:
         if scope.repeats:
             delay = self.snapshots.backoff.delay(scope.repeats - 1, self.rng)
         if scope.key.entity is not None:
-            priority = ENTITIES_THEN
+            # What was synced a moment ago has had its turn.
+            busy = len(scope.hold) and not scope.repeats
+            priority = Priority.BUSY if busy else Priority.QUIET
         elif channel.kind is ScopeKind.PER_ENTITY:
-            priority = _ROSTER_NEXT
+            priority = Priority.ROSTER
         else:
-            priority = _WHOLE_FIRST
+            priority = Priority.WHOLE
         self.snapshots.want(
             scope.source, scope.key, scope.fence, priority=priority, due=now + delay
         )

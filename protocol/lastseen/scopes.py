@@ -1,4 +1,8 @@
-"""A channel and its scopes: the records that the receiving and the recovering half share."""
+"""A channel and its scopes: the records that the receiving and the recovering half share.
+
+A channel may have very many scopes, so nobody counts them: each tells its channel's `Census` when
+something changes that a claim of the whole channel rests on.
+"""
 
 from collections.abc import Callable
 from typing import final
@@ -8,7 +12,7 @@ import attrs
 from lastseen.dedup import Dedup
 from lastseen.delivery import Delivery, Notice
 from lastseen.dialect import ScopeKind, SnapshotSource
-from lastseen.events import Event, Proof, StatusChanged
+from lastseen.events import Entry, Event, Proof, StatusChanged
 from lastseen.hold import Hold, Share
 from lastseen.join import at_or_below
 from lastseen.position import Cursor
@@ -16,7 +20,7 @@ from lastseen.snapshots import ScopeKey
 from lastseen.states import SCOPE_TRANSITIONS, ScopeInput, ScopeState
 from lastseen.status import ChannelStatus, Counters, worst
 
-__all__ = ["Channel", "Row", "Scope"]
+__all__ = ["Census", "Channel", "Row", "Scope"]
 
 _TRUSTED = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
 _FORLORN = (ScopeState.STALE, ScopeState.COLD)
@@ -51,6 +55,35 @@ class Row:
         )
 
 
+def _no_scopes() -> dict[ScopeState, int]:
+    return dict.fromkeys(ScopeState, 0)
+
+
+@final
+@attrs.define(eq=False, repr=False)
+class Census:
+    """What is to be known of all scopes of a channel together; kept by the scopes themselves."""
+
+    total: int = 0
+    journals: int = 0
+    """How many copy what is applied, until their base has been verified."""
+    proven: int = 0
+    states: dict[ScopeState, int] = attrs.field(factory=_no_scopes)
+    """How many are in each state."""
+    hopeful: dict[str | None, "Scope"] = attrs.field(factory=dict[str | None, "Scope"])
+    """Those that are not forlorn, by fixture."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether entries of every scope go straight to the application."""
+        return sum(self.states[state] for state in _TRUSTED) == self.total
+
+    @property
+    def synced(self) -> bool:
+        """Whether every scope is."""
+        return self.states[ScopeState.SYNCED] == self.total
+
+
 @final
 @attrs.define(eq=False, repr=False)
 class Scope:
@@ -60,6 +93,8 @@ class Scope:
     source: SnapshotSource | None
     hold: Hold
     state: ScopeState = ScopeState.COLD
+    census: Census = attrs.field(factory=Census)
+    """Its channel's."""
     proof: Proof = Proof.UNPROVEN
     fence: int = 0
     """Moves with every doubt and every login; a snapshot counts only if it did not (R4)."""
@@ -81,6 +116,19 @@ class Scope:
     _fall_waits: bool = attrs.field(init=False, default=False)
     _revision: int = attrs.field(init=False, default=0)
 
+    def __attrs_post_init__(self) -> None:
+        self.census.total += 1
+        self.census.states[self.state] += 1
+        self._turn(self.state)
+
+    def leave(self) -> None:
+        """Ends the scope: it is no part of its channel any more."""
+        self.forget_journal()
+        self.rest_on(Proof.UNPROVEN)
+        self.census.total -= 1
+        self.census.states[self.state] -= 1
+        self.census.hopeful.pop(self.key.entity, None)
+
     def apply(self, what: ScopeInput, delivery: Delivery) -> bool:
         """Takes a step of the table and tells the application; False when there is none."""
         before = self.state
@@ -90,19 +138,40 @@ class Scope:
             self.announce(delivery, fell=before is ScopeState.SYNCED)
         return True
 
+    def begin_journal(self, journal: Hold) -> None:
+        """Copies what is applied from now on, into a hold of its own."""
+        self.forget_journal()
+        self.journal = journal
+        self.census.journals += 1
+
     def forget_journal(self) -> None:
         """Ends the copying; what was copied is gone."""
         if self.journal is not None:
             self.journal.release()
             self.journal = None
+            self.census.journals -= 1
 
     def apply_quietly(self, what: ScopeInput) -> bool:
         """Takes a step of the table; the caller says `announce` once the data is queued."""
         after = SCOPE_TRANSITIONS.get((self.state, what))
         if after is None:
             return False
-        self.state = after
+        self._turn(after)
         return True
+
+    def restore(self) -> None:
+        """Starts from a base that the application kept: a login says whether it holds (R9)."""
+        self._turn(ScopeState.RESUMING)
+
+    def keep(self, entry: Entry) -> bool:
+        """Holds an entry until there is a base (R5); False when that crosses a cap (R14)."""
+        self.census.hopeful[self.key.entity] = self
+        return self.hold.put(entry)
+
+    def rest_on(self, proof: Proof) -> None:
+        """The base is of this freshness."""
+        self.census.proven += (proof is Proof.PROVEN) - (self.proof is Proof.PROVEN)
+        self.proof = proof
 
     def verify(self) -> None:
         """The application has the verified base (R11)."""
@@ -120,6 +189,16 @@ class Scope:
         What it wants has not been asked for yet, so that it will count all the same (R4).
         """
         return self.state in _FORLORN and not len(self.hold)
+
+    def _turn(self, after: ScopeState) -> None:
+        census = self.census
+        census.states[self.state] -= 1
+        census.states[after] += 1
+        self.state = after
+        if after in _FORLORN and not len(self.hold):
+            census.hopeful.pop(self.key.entity, None)
+        else:
+            census.hopeful[self.key.entity] = self
 
     def announce(self, delivery: Delivery, *, fell: bool = False) -> None:
         """Queues the news of the present state; a fall overtakes what waits (INV-S10)."""
@@ -162,6 +241,7 @@ class Channel:
     replay_hold: Hold
     scopes: dict[str | None, Scope] = attrs.field(factory=dict[str | None, Scope])
     """By fixture; the whole channel, or its roster, under None."""
+    census: Census = attrs.field(factory=Census)
     row: Row = attrs.field(factory=Row)
     era: int = 0
     """The present stretch of trust; only its own entries may move the cursor."""
@@ -179,6 +259,8 @@ class Channel:
     """Every scope is trusted and has nothing to copy: its entries need no look at a scope."""
     bad_ids: int = 0
     """Entries in a row without a usable id."""
+    _ahead: dict[str | None, Scope] = attrs.field(init=False, factory=dict[str | None, Scope])
+    """The scopes whose base the stream has not reached."""
 
     def raise_head(self, head: Cursor | None) -> None:
         """Notes an id that the next base must reach (R11)."""
@@ -191,6 +273,7 @@ class Channel:
         if as_of is None or (newest is not None and at_or_below(as_of, newest)):
             return
         scope.covered = as_of
+        self._ahead[scope.key.entity] = scope
         if self.covered is None or as_of > self.covered:
             self.covered = as_of
 
@@ -209,16 +292,21 @@ class Channel:
         if self.covered is None:
             return
         self.covered = None
-        for scope in self.scopes.values():
+        for scope in self._ahead.values():
             scope.covered = None
+        self._ahead.clear()
 
     def settle(self) -> None:
         """Recomputes `flows` after anything it depends on changed."""
+        census = self.census
         self.flows = (
-            not self.replaying
-            and self.covered is None
-            and all(scope.trusted and scope.journal is None for scope in self.scopes.values())
+            not self.replaying and self.covered is None and not census.journals and census.trusted
         )
+
+    def remove(self, entity: str | None) -> None:
+        """Forgets a scope."""
+        self.scopes.pop(entity).leave()
+        self._ahead.pop(entity, None)
 
     def is_roster(self, scope: Scope) -> bool:
         """Whether a scope is the list of this channel's fixtures."""
@@ -227,18 +315,17 @@ class Channel:
     @property
     def synced(self) -> bool:
         """Whether every scope is, so that the channel may have a cursor (design §5a)."""
-        return all(scope.state is ScopeState.SYNCED for scope in self.scopes.values())
+        return self.census.synced
 
     def status(self, cursor: str | None, lag: int) -> ChannelStatus:
         """What the channel claims now."""
-        states = [scope.state for scope in self.scopes.values()]
-        proven = all(scope.proof is Proof.PROVEN for scope in self.scopes.values())
+        census = self.census
         return ChannelStatus(
             channel=self.name,
-            state=worst(states),
-            proof=Proof.PROVEN if proven else Proof.UNPROVEN,
-            scopes=len(states),
-            synced_scopes=sum(state is ScopeState.SYNCED for state in states),
+            state=worst([state for state, count in census.states.items() if count]),
+            proof=Proof.PROVEN if census.proven == census.total else Proof.UNPROVEN,
+            scopes=census.total,
+            synced_scopes=census.states[ScopeState.SYNCED],
             cursor=cursor,
             lag=lag,
         )

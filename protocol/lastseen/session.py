@@ -1,7 +1,7 @@
 """One feed subscription as a state machine: what happened goes in, what to do comes out."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, final
+from typing import final
 
 import attrs
 
@@ -26,23 +26,17 @@ from lastseen.events import (
 from lastseen.intake import UNKNOWN, Intake
 from lastseen.join import Join
 from lastseen.logins import Logins
+from lastseen.machine import Deadline
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import SessionOptions
 from lastseen.position import Position, PositionKeeper
 from lastseen.rebase import Rebase
 from lastseen.recovery import Recovery
-from lastseen.snapshots import ScopeKey, SnapshotQueue
+from lastseen.snapshots import WINDOW_MARGIN, ScopeKey, SnapshotQueue
 from lastseen.states import ConnectionState
 from lastseen.status import Counters, SessionStatus
 
 __all__ = ["Deadline", "Session"]
-
-
-class Deadline(NamedTuple):
-    """When the session wants `handle_deadline`, in seconds on the caller's clock, and why."""
-
-    at: float
-    reason: str
 
 
 @final
@@ -99,7 +93,7 @@ class Session:
             ),
             rng=self.rng,
             budgets={
-                name: make.budget(limit, window)
+                name: make.budget(limit, window * WINDOW_MARGIN)
                 for name, (limit, window) in self.dialect.budgets.items()
             },
             budget_class=self.dialect.budget_class,
@@ -287,6 +281,11 @@ class Session:
         self._commits.note(1)
         self._pump(now)
 
+    def handle_blocked(self, seconds: float, *, now: float) -> None:
+        """Nothing could run for so long, this session included (HZ-I1)."""
+        self._anomalies.note_blocked(seconds)
+        self._pump(now)
+
     def handle_close(self, *, now: float) -> None:
         """The application wants no more."""
         self._connections.stop(None, "closed by the application", now=now)
@@ -331,6 +330,11 @@ class Session:
     def waiting(self) -> int:
         """How many items `poll_events` has yet to give out."""
         return self._delivery.waiting
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing more is tried; None while something is."""
+        return self._connections.stopped
 
     @property
     def finished(self) -> bool:

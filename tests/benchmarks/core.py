@@ -100,7 +100,12 @@ def synced_session(channel: str) -> Session:
 
 def _login_ok(channel: str) -> str:
     resume = {"serverEpoch": EPOCH, "resumeWindowMs": 60000, "replayChannels": [channel]}
-    frame = {"type": "login_ok", "channels": [channel], "bookmakers": [], "resume": resume}
+    frame = {
+        "type": "login_ok",
+        "channels": [channel],
+        "bookmakers": ["pinnacle"],
+        "resume": resume,
+    }
     return json.dumps(frame)
 
 

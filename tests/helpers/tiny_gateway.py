@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 from driving import ABNORMAL, Driver, Fetch, Login, Socket, Violation, frame, payload_of
+from recount import recount
 
 from lastseen import SessionOptions
 from lastseen.dialect import End, HttpResponse, SnapshotFault
@@ -841,6 +842,7 @@ class World(Driver):
             if name != "?" and row.held > self.knobs.hold_items * (status.channel(name).scopes + 1):
                 raise Violation(f"S13: {row.held} of {name} held")
         self.states = {c.channel: c.state for c in status.channels}
+        recount(session)
         self._check_alive()
         self._check_attempts(status.stopped)
         if self.knobs.exact:
