@@ -2,6 +2,7 @@
 
 from lastseen_trio.feed import Feed
 from lastseen_trio.opening import open_feed
+from lastseen_trio.sqlite_store import SQLiteStore
 from lastseen_trio.store import Binding, CommitError, MemoryStore, Restored, Store, StoreError
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Feed",
     "MemoryStore",
     "Restored",
+    "SQLiteStore",
     "Store",
     "StoreError",
     "open_feed",

@@ -6,13 +6,14 @@ from typing import Protocol, final
 import attrs
 
 from lastseen.dialect import Dialect
-from lastseen.errors import LastseenError
+from lastseen.errors import LastseenError, PayloadError
 from lastseen.events import Event
 from lastseen.position import Position
+from lastseen.replica import Replica
 from lastseen.secret import Secret
 from lastseen.snapshots import ScopeKey
 
-__all__ = ["Binding", "CommitError", "MemoryStore", "Restored", "Store", "StoreError"]
+__all__ = ["Binding", "CommitError", "MemoryStore", "Restored", "Store", "StoreError", "apply_all"]
 
 
 class StoreError(LastseenError):
@@ -85,6 +86,16 @@ class Store(Protocol):
         ...
 
 
+def apply_all(replica: Replica, events: Sequence[Event]) -> int:
+    """Applies events in order, as far as they can be read; what `Store.take` returns."""
+    for count, event in enumerate(events):
+        try:
+            replica.apply(event)
+        except PayloadError:
+            return count
+    return len(events)
+
+
 @final
 @attrs.define(eq=False)
 class MemoryStore:
@@ -95,6 +106,8 @@ class MemoryStore:
 
     position: Position = attrs.field(factory=Position)
     bases: frozenset[ScopeKey] = frozenset()
+    replica: Replica | None = None
+    """Kept up to date with what is processed, when there is one."""
 
     async def open(self, binding: Binding, /) -> Restored:
         """Starts from what it was made with."""
@@ -106,8 +119,8 @@ class MemoryStore:
         del binding
 
     def take(self, events: Sequence[Event], /) -> int:
-        """The state is the application's."""
-        return len(events)
+        """The replica's, if there is one; otherwise the state is the application's."""
+        return len(events) if self.replica is None else apply_all(self.replica, events)
 
     def stage(self, position: Position, /) -> Callable[[], Awaitable[None]]:
         """Keeps the position."""
