@@ -1,11 +1,15 @@
 """Resumable realtime feeds as a pure state machine.
 
-`Session` is the machine, `OddsPapi` a dialect for it, `Replica` a reference copy of the state. The
-whole public API is on this page; which file decides what is said in each module's first line.
+`Session` is the machine of a feed with positions, `OddsPapi` a dialect for it, `Replica` a
+reference copy of the state. `HistorySession` is the machine of a feed that catches up from
+histories, `PolyNode` a dialect for that; its subscriptions and plans are in
+`lastseen.dialects.polynode`. The whole public API is on this page; which file decides what is said
+in each module's first line.
 """
 
 from lastseen.dialect import Dialect, End, HttpResponse, ScopeKind, SnapshotFault, SnapshotSource
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
+from lastseen.dialects.polynode import PolyNode
 from lastseen.effects import (
     CancelFetch,
     Close,
@@ -28,28 +32,49 @@ from lastseen.events import (
     Entry,
     Event,
     Failure,
+    Gap,
+    GapReason,
+    HistoryApplied,
+    ItemCause,
+    ItemChanged,
     LoggedIn,
     Proof,
     Source,
     StateSnapshot,
     StatusChanged,
     Stopped,
+    Subscribed,
+    SubscribeRefused,
     Why,
 )
+from lastseen.history_session import HistorySession
+from lastseen.lifecycle import ItemState
+from lastseen.machine import Deadline, Machine
 from lastseen.mechanisms import Mechanisms
-from lastseen.options import SessionOptions
+from lastseen.options import HistoryOptions, SessionOptions
 from lastseen.position import Position
 from lastseen.replica import Replica, ReplicaChanges, ScopeImage, Unit
 from lastseen.secret import Secret
-from lastseen.session import Deadline, Session
+from lastseen.session import Session
 from lastseen.snapshots import ScopeKey
 from lastseen.states import ConnectionState, ScopeState
-from lastseen.status import ChannelStatus, Counters, SessionStatus
+from lastseen.status import (
+    ChannelStatus,
+    Counters,
+    HistoryStatus,
+    ItemCounts,
+    SessionStatus,
+    SubscriptionState,
+    SubscriptionStatus,
+)
 
 __all__ = [
-    # the machine
+    # the machines
     "Session",
     "SessionOptions",
+    "HistorySession",
+    "HistoryOptions",
+    "Machine",
     "Deadline",
     "Mechanisms",
     "Position",
@@ -59,6 +84,7 @@ __all__ = [
     "Dialect",
     "OddsPapi",
     "Subscription",
+    "PolyNode",
     "End",
     "HttpResponse",
     "ScopeKind",
@@ -84,19 +110,31 @@ __all__ = [
     "DurabilityChanged",
     "Entry",
     "Failure",
+    "Gap",
+    "GapReason",
+    "HistoryApplied",
+    "ItemCause",
+    "ItemChanged",
+    "ItemState",
     "LoggedIn",
     "Proof",
     "Source",
     "StateSnapshot",
     "StatusChanged",
     "Stopped",
+    "Subscribed",
+    "SubscribeRefused",
     "Why",
     # what is claimed
     "ChannelStatus",
     "ConnectionState",
     "Counters",
+    "HistoryStatus",
+    "ItemCounts",
     "ScopeState",
     "SessionStatus",
+    "SubscriptionState",
+    "SubscriptionStatus",
     # the reference copy
     "Replica",
     "ReplicaChanges",

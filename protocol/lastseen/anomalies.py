@@ -26,6 +26,11 @@ class Anomalies:
     """Takes our key out of a peer's words."""
     counts: dict[_Kind, int] = attrs.field(init=False, factory=dict[_Kind, int])
 
+    def note_blocked(self, seconds: float) -> None:
+        """Counts a time in which nothing could run (HZ-I1)."""
+        words = f"nothing could run for {seconds:.1f} s"
+        self.note(AnomalyCode.EVENT_LOOP_BLOCKED, None, words)
+
     def note(self, code: AnomalyCode, channel: str | None, detail: str) -> None:
         """Counts one anomaly; `detail` is our words, or the peer's made printable (HZ-K12)."""
         if len(self.counts) >= _KINDS_MAX and (code, channel) not in self.counts:

@@ -18,8 +18,9 @@ from lastseen.errors import LocalProtocolError
 from lastseen.events import Disconnected, Failure, Stopped
 from lastseen.liveness import Liveness, Pulse
 from lastseen.mechanisms import Mechanisms
-from lastseen.options import SessionOptions
+from lastseen.options import ConnectionOptions
 from lastseen.position import Position
+from lastseen.secret import Secret
 from lastseen.states import CONNECTION_TRANSITIONS, ConnectionInput, ConnectionState
 
 __all__ = ["Connection", "Connections"]
@@ -30,8 +31,13 @@ _REFUSALS_MAX = 2
 _SOCKETS_MAX = 2
 """The owner and its replacement, or one that is still closing (INV-S15)."""
 
+_UNDECODABLE_MAX = 3
+_UNDECODABLE_WINDOW_S = 10.0
+"""So many undecodable frames in so many seconds end the connection (table O)."""
+
 _NORMAL = 1000
 _GOING_AWAY = 1001
+_INVALID_DATA = 1007
 _POLICY = 1008
 
 _FED = (ConnectionState.LIVE, ConnectionState.DRAINING)
@@ -79,7 +85,7 @@ class Connection:
 class Connections:
     """Every socket of a session. One owner of the decision to connect (HZ-D11, INV-S15)."""
 
-    options: SessionOptions
+    options: ConnectionOptions
     mechanisms: Mechanisms
     rng: Rng
     delivery: Delivery
@@ -89,6 +95,8 @@ class Connections:
     """The owner is gone and nobody has taken its place."""
     on_login_ended: Callable[[Connection, float], None]
     """A connection that was connecting, logging in or fed has ended."""
+    query: tuple[tuple[str, str | Secret], ...] = ()
+    """What every address ends with, where a wire wants it."""
     owner: Connection | None = attrs.field(init=False, default=None)
     candidate: Connection | None = attrs.field(init=False, default=None)
     """The one that is connecting or logging in."""
@@ -100,6 +108,9 @@ class Connections:
     _refusals: int = attrs.field(init=False, default=0)
     _welcomed: bool = attrs.field(init=False, default=False)
     """We have been logged in at least once."""
+    _undecodable: Budget = attrs.field(
+        init=False, factory=lambda: Budget(_UNDECODABLE_MAX - 1, _UNDECODABLE_WINDOW_S)
+    )
 
     def __attrs_post_init__(self) -> None:
         options = self.options
@@ -144,7 +155,9 @@ class Connections:
         )
         self.open[connection.number] = connection
         self.candidate = connection
-        self.effects.append(Connect(connection=connection.number, timeout_s=timeout))
+        self.effects.append(
+            Connect(connection=connection.number, timeout_s=timeout, query=self.query)
+        )
 
     def opened(self, number: int, *, now: float) -> Connection | None:
         """The upgrade succeeded; returns the connection when it should log in."""
@@ -226,6 +239,17 @@ class Connections:
         """The peer refused the login in words; a close may or may not follow (OP-A32)."""
         self.close(connection, _NORMAL, "login refused", (failure, reason), now=now)
 
+    def misunderstand(self, connection: Connection, *, now: float) -> None:
+        """A frame could not be decoded; too many of them end the connection."""
+        if not self._undecodable.take(now=now):
+            cause = (Failure.UNKNOWN, "undecodable frames")
+            self.close(connection, _INVALID_DATA, cause[1], cause, now=now)
+
+    def abandon(self, connection: Connection, reason: str, *, now: float) -> None:
+        """The peer owes an answer that nothing can go on without: end, and do not wait for it."""
+        cause = (Failure.TRANSIENT, reason)
+        self.close(connection, _POLICY, reason, cause, abandon=True, now=now)
+
     def tick(self, *, now: float) -> None:
         """Time passed: silence, steps that took too long, probation served."""
         self.gate.settle(now=now)
@@ -279,8 +303,7 @@ class Connections:
         if pulse is Pulse.ASK:
             self.effects.append(Ping(connection=connection.number))
         elif pulse is Pulse.DEAD:
-            cause = (Failure.TRANSIENT, "no sign of life")
-            self.close(connection, _POLICY, "no sign of life", cause, abandon=True, now=now)
+            self.abandon(connection, "no sign of life", now=now)
 
     def _expire(self, connection: Connection, now: float) -> None:
         if connection.state is ConnectionState.CLOSING:
@@ -289,8 +312,7 @@ class Connections:
             connection.apply(ConnectionInput.ENDED)
             return
         step = "login" if connection.state is ConnectionState.LOGGING_IN else "connect"
-        cause = (Failure.TRANSIENT, f"{step} timed out")
-        self.close(connection, _POLICY, cause[1], cause, abandon=True, now=now)
+        self.abandon(connection, f"{step} timed out", now=now)
 
     def _release(
         self,

@@ -5,13 +5,12 @@ from typing import final
 import attrs
 
 from lastseen.anomalies import Anomalies
-from lastseen.budget import Budget
 from lastseen.channels import Channels
 from lastseen.commits import Commits
 from lastseen.connections import Connection, Connections
 from lastseen.delivery import Delivery
 from lastseen.dialect import Dialect
-from lastseen.events import AnomalyCode, Failure, LoggedIn
+from lastseen.events import AnomalyCode, LoggedIn
 from lastseen.intake import Intake
 from lastseen.logins import Logins
 from lastseen.messages import (
@@ -31,12 +30,6 @@ from lastseen.states import ConnectionState
 
 __all__ = ["Control"]
 
-_UNDECODABLE_MAX = 3
-_UNDECODABLE_WINDOW_S = 10.0
-"""So many undecodable frames in so many seconds end the connection (table O)."""
-
-_INVALID_DATA = 1007
-
 
 @final
 @attrs.define(eq=False, repr=False)
@@ -54,9 +47,6 @@ class Control:
     logins: Logins
     commits: Commits
     anomalies: Anomalies
-    _undecodable: Budget = attrs.field(
-        init=False, factory=lambda: Budget(_UNDECODABLE_MAX - 1, _UNDECODABLE_WINDOW_S)
-    )
 
     def hear(self, source: Connection, message: Message, *, admitted: bool, now: float) -> None:
         """Acts on a frame that is not an entry."""
@@ -142,6 +132,5 @@ class Control:
 
     def _misunderstand(self, source: Connection, message: Malformed, *, now: float) -> None:
         self.intake.receive_malformed(message.channel, message.detail, now=now)
-        if message.channel is None and not self._undecodable.take(now=now):
-            cause = (Failure.UNKNOWN, "undecodable frames")
-            self.connections.close(source, _INVALID_DATA, cause[1], cause, now=now)
+        if message.channel is None:
+            self.connections.misunderstand(source, now=now)

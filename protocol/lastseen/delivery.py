@@ -1,7 +1,7 @@
 """The bounded way to the application: what it has not taken, and what it has not finished (R14)."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import repeat
 from operator import attrgetter
 from typing import TypeGuard, cast, final
@@ -9,12 +9,13 @@ from typing import TypeGuard, cast, final
 import attrs
 import msgspec
 
-from lastseen.events import Entry, Event, StateSnapshot, Stopped
+from lastseen.events import Entry, Event, ItemChanged, StateSnapshot, Stopped
 from lastseen.position import PositionKeeper
 
 __all__ = ["Delivery", "Load", "Notice"]
 
-_OTHERS_MAX = 100_000
+_NEWS_MAX = 100_000
+"""So many other events may wait, where whoever queues them does not bound them."""
 
 
 class _Chunk(msgspec.Struct, gc=False, eq=False):
@@ -100,6 +101,8 @@ class Notice:
 
 _Item = Notice | Event
 
+_UNCAPPED = (Entry, StateSnapshot, ItemChanged, Notice, Stopped)
+
 Finished = Callable[[str, int, list[Entry]], None]
 """Told a channel, an era, and those of its entries that the application has finished, in order."""
 
@@ -118,10 +121,14 @@ class Delivery:
     _loads: dict[str, Load] = attrs.field(init=False, factory=dict[str, Load])
     _others: int = attrs.field(init=False, default=0)
     """Items that are no entries, in the queue or given out."""
+    _news: int = attrs.field(init=False, default=0)
+    """Those of them in the queue that are capped."""
     _appended: int = attrs.field(init=False, default=0)
     """How many items ever joined the end of the queue."""
     _cleared: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
     """The count of those when all of a channel was last withdrawn."""
+    _chosen: int = attrs.field(init=False, default=0)
+    """The count of those when news of items were last replaced."""
 
     def put_entry(self, entry: Entry, era: int) -> bool:
         """Queues an entry; False when its channel has crossed a cap."""
@@ -143,16 +150,19 @@ class Delivery:
 
     def put(self, item: Event | Notice, *, first: bool = False) -> None:
         """Queues anything else; `first` lets a fall in status overtake waiting entries."""
-        if self._others >= _OTHERS_MAX and not isinstance(item, StateSnapshot | Notice | Stopped):
-            self.lost_notices += 1
-            return
+        if not isinstance(item, _UNCAPPED):
+            if self._news >= _NEWS_MAX:
+                self.lost_notices += 1
+                return
+            self._news += 1
         self._others += 1
         if first:
             self._queue.appendleft(item)
         else:
             self._queue.append(item)
             self._appended += 1
-        self._absorb()
+        if type(item) is Notice:
+            self._absorb()
 
     def take(self, limit: int) -> list[Event]:
         """Gives out up to `limit` events; they stay accounted for until finished."""
@@ -173,6 +183,8 @@ class Delivery:
                     taken.append(event)
                     events.append(event)
             else:
+                if self._news and not isinstance(item, _UNCAPPED):
+                    self._news -= 1
                 taken.append(item)
                 events.append(item)
         self._absorb()
@@ -232,6 +244,7 @@ class Delivery:
 
     def _end(self, items: list[_Item], finished: Finished) -> int:
         runs: dict[str, list[Entry]] = {}
+        others: list[_Item] = []
         if not self._others:
             entries = cast("list[Entry]", items)
             names = set(map(_channel, entries))
@@ -241,18 +254,17 @@ class Delivery:
             for item in items:
                 if isinstance(item, Entry):
                     runs.setdefault(item.channel, []).append(item)
+                else:
+                    others.append(item)
         for channel, entries in runs.items():
             start = 0
             for era, count in self._loads[channel].finish(len(entries)):
                 finished(channel, era, entries[start : start + count])
                 start += count
-        if not self._others:
-            return len(items)
-        changing = 0
-        for item in items:
-            changing += isinstance(item, Entry | StateSnapshot)
-            if not isinstance(item, Entry):
-                self._finish_other(item)
+        changing = len(items) - len(others)
+        for item in others:
+            changing += isinstance(item, StateSnapshot)
+            self._finish_other(item)
         self._absorb()
         return changing
 
@@ -286,6 +298,28 @@ class Delivery:
             self._load(channel).withdraw(len(entries))
         self._absorb()
         return entries
+
+    def replace_items(self, choose: Callable[[list[ItemChanged]], Collection[ItemChanged]]) -> None:
+        """Takes back what waits to be told of items, and queues what `choose` makes of it.
+
+        What it chooses stays for good: only news since the last such call are taken back.
+        """
+        queue = self._queue
+        newer = min(len(queue), self._appended - self._chosen)
+        items: list[ItemChanged] = []
+        others: list[_Item] = []
+        for item in [queue.pop() for _ in range(newer)][::-1]:
+            if isinstance(item, ItemChanged):
+                items.append(item)
+            else:
+                others.append(item)
+        chosen = choose(items)
+        queue.extend(others)
+        queue.extend(chosen)
+        self._others += len(chosen) - len(items)
+        self._appended += len(chosen)
+        self._chosen = self._appended
+        self._absorb()
 
     def load(self, channel: str) -> int:
         """Entries of a channel that the application has not finished."""

@@ -96,6 +96,10 @@ class End:
     http_status: int | None = None
     retry_after_s: float | None = None
     reason: str = ""
+    words: str = attrs.field(default="", repr=False)
+    """The beginning of what a refusal said in its body; it may repeat the key."""
+    wall_s: float | None = None
+    """The wall clock at a refusal, in epoch seconds: some name a moment to come back at."""
 
 
 class Dialect(Protocol):

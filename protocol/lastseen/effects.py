@@ -23,10 +23,14 @@ __all__ = [
 @final
 @attrs.frozen(kw_only=True)
 class Connect:
-    """Open a socket; one deadline over TCP, TLS and upgrade (HZ-K9)."""
+    """Open a socket; one deadline over TCP, TLS and upgrade (HZ-K9).
+
+    `query` goes to the end of the address; a `Secret` in it is revealed on the wire only (HZ-K3).
+    """
 
     connection: int
     timeout_s: float
+    query: tuple[tuple[str, str | Secret], ...] = ()
 
 
 @final

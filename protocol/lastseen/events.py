@@ -1,12 +1,16 @@
-"""What the application is told, in order: entries, snapshots, and what became of them."""
+"""What the application is told, in order: entries, snapshots, and what became of them.
 
-from collections.abc import Mapping
+Some events belong to feeds with positions, some to feeds with histories, most to both.
+"""
+
+from collections.abc import Hashable, Mapping
 from enum import Enum
 from typing import Any, final
 
 import attrs
 import msgspec
 
+from lastseen.lifecycle import ItemKey, ItemState
 from lastseen.payload import Encoding, decode_payload
 from lastseen.position import Cursor, Position, parse_cursor
 from lastseen.states import ScopeState
@@ -21,12 +25,19 @@ __all__ = [
     "Entry",
     "Event",
     "Failure",
+    "Gap",
+    "GapReason",
+    "HistoryApplied",
+    "ItemCause",
+    "ItemChanged",
     "LoggedIn",
     "Proof",
     "Source",
     "StateSnapshot",
     "StatusChanged",
     "Stopped",
+    "SubscribeRefused",
+    "Subscribed",
     "Why",
 ]
 
@@ -36,6 +47,8 @@ class Source(Enum):
 
     LIVE = "live"
     REPLAY = "replay"
+    HISTORY = "history"
+    """In a history, which is merged and never replaces anything (HZ-G18)."""
 
 
 class Proof(Enum):
@@ -183,6 +196,17 @@ class AnomalyCode(Enum):
     COMMIT_FAILED = "commit_failed"
     STATE_SET_ASIDE = "state_set_aside"
     BACKPRESSURE = "backpressure"
+    ODD_EVENT = "odd_event"
+    """An event that counts, with something wrong in it."""
+    SUBSCRIBE_UNANSWERED = "subscribe_unanswered"
+    HISTORY_UNANSWERED = "history_unanswered"
+    IMPLAUSIBLE_TIME = "implausible_time"
+    ITEM_LIMIT = "item_limit"
+    """Something about an item was forgotten before its time, to stay below a cap (HZ-G9)."""
+    UNCONFIRMED = "unconfirmed"
+    """Most items time out: the confirmations may not be subscribed to (HZ-G17)."""
+    EVENT_LOOP_BLOCKED = "event_loop_blocked"
+    """Nothing ran for a while, not even the answers to pings (HZ-I1)."""
 
 
 @final
@@ -238,6 +262,102 @@ class Committed:
     position: Position
 
 
+class ItemCause(Enum):
+    """What raised an item to a state."""
+
+    LIVE = "live"
+    HISTORY = "history"
+    DEADLINE = "deadline"
+    LIMIT = "limit"
+    """There was no room to wait any longer: given up before its deadline (HZ-G9)."""
+
+
+class ItemChanged(msgspec.Struct, kw_only=True, frozen=True, gc=False, eq=False):
+    """An item reached a state; told at most once for each state of each item (R15).
+
+    `key` begins with the transaction. `TIMED_OUT` says that nobody told us the outcome in time, not
+    that it failed; `CONFIRMED` may still follow (HZ-G14).
+    """
+
+    key: ItemKey
+    state: ItemState
+    before: ItemState | None
+    """None when nothing was known of it."""
+    cause: ItemCause
+    entry: Entry | None
+    """The event that told it, which came just before this one; None when no event did."""
+    waited_s: float
+    """Since its first event reached us, on our clock."""
+    detected_at_ms: int | None
+    """When the peer first saw it, in epoch ms, if the entry says so."""
+    latency_ms: float | None
+    """How long its confirmation took by the peer's clock alone, if the entry says so (HZ-G15)."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class HistoryApplied:
+    """Recent events were merged into what was known: `new` of them nobody had told us before.
+
+    Never a state: what it leaves out is not gone (HZ-G18). `subscription` is None when nobody can
+    say which one it answers.
+    """
+
+    subscription: Hashable
+    events: int
+    new: int
+
+
+class GapReason(Enum):
+    """Why events may be missing."""
+
+    WINDOW = "window"
+    """We were away for longer than the peer looks back."""
+    COUNT = "count"
+    """It gave as many events as it may, and they do not reach back far enough."""
+    WARNED = "warned"
+    """The peer says so."""
+    UNANSWERED = "unanswered"
+    """No history came."""
+    OVERFLOW = "overflow"
+    """The application took them too slowly, so that they were dropped here (R14)."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Gap:
+    """Events between these moments of the server's clock, in epoch ms, may be missing.
+
+    None is a bound that nobody knows; `subscription` is None when all may miss some. That no gap is
+    told proves nothing: a feed without positions is never claimed to be gapless.
+    """
+
+    since_ms: int | None
+    until_ms: int | None
+    reason: GapReason
+    subscription: Hashable = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Subscribed:
+    """The peer granted a subscription, with an `id` of its own and perhaps with warnings."""
+
+    subscription: Hashable
+    id: str | None
+    warnings: tuple[str, ...]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class SubscribeRefused:
+    """The peer will not grant a subscription, or never answers; it is given up, others go on."""
+
+    subscription: Hashable
+    code: str | None
+    message: str
+
+
 Event = (
     Entry
     | StateSnapshot
@@ -249,5 +369,10 @@ Event = (
     | Discarded
     | DurabilityChanged
     | Committed
+    | ItemChanged
+    | HistoryApplied
+    | Gap
+    | Subscribed
+    | SubscribeRefused
 )
 """The closed union of events."""

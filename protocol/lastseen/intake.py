@@ -126,8 +126,8 @@ class Intake:
     ) -> None:
         """Holds a live entry until the replay is complete (R3)."""
         if channel.barrier is not None and not at_or_below(channel.barrier, cursor):
-            # The halves disagree (HZ-A7), so it may be of the replay, and what comes behind it would
-            # overtake it, with the cursor. The channel takes a snapshot once the replay is over.
+            # The halves disagree (HZ-A7), so it may be of the replay, and what comes behind it
+            # would overtake it, with the cursor: a snapshot once the replay is over.
             channel.scrambled = True
             self.position.drop(channel.name)
         channel.row.held += 1

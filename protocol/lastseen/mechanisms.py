@@ -4,17 +4,22 @@ A broken variant of a session is made by replacing one of them; the product has 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
+from lastseen.asks import Asks
 from lastseen.backoff import ConnectGate
 from lastseen.budget import Budget
 from lastseen.commits import Commits
+from lastseen.coverage import Coverage
 from lastseen.dedup import Dedup
 from lastseen.delivery import Delivery
 from lastseen.escalation import Escalation
 from lastseen.hold import Hold, Share
+from lastseen.identities import Identities
 from lastseen.join import Join
+from lastseen.lifecycle import Lifecycle
 from lastseen.liveness import Liveness
 from lastseen.position import PositionKeeper
 
@@ -23,7 +28,7 @@ __all__ = ["Mechanisms"]
 
 @attrs.frozen(kw_only=True)
 class Mechanisms:
-    """How each mechanism is made; the defaults keep R1 to R14."""
+    """How each mechanism is made; the defaults keep R1 to R15."""
 
     position: Callable[[], PositionKeeper] = PositionKeeper
     """R1, R2, R9."""
@@ -40,5 +45,10 @@ class Mechanisms:
     """R12."""
     escalation: Callable[[int], Escalation] = Escalation
     """R13."""
+    lifecycle: Callable[..., Lifecycle] = Lifecycle
+    """R15."""
+    identities: Callable[[int], Identities] = Identities
+    asks: Callable[..., Asks[Any]] = Asks
+    coverage: Callable[..., Coverage] = Coverage
     liveness: Callable[..., Liveness] = Liveness
     budget: Callable[[int, float], Budget] = Budget

@@ -1,6 +1,7 @@
 """What a session claims and what it counted; readable at any time."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from enum import Enum
 from typing import final
 
 import attrs
@@ -9,7 +10,16 @@ from lastseen.events import Proof
 from lastseen.position import Position
 from lastseen.states import ScopeState
 
-__all__ = ["ChannelStatus", "Counters", "SessionStatus", "worst"]
+__all__ = [
+    "ChannelStatus",
+    "Counters",
+    "HistoryStatus",
+    "ItemCounts",
+    "SessionStatus",
+    "SubscriptionState",
+    "SubscriptionStatus",
+    "worst",
+]
 
 _ORDER = (
     ScopeState.STALE,
@@ -107,3 +117,77 @@ class SessionStatus:
         """Whether every channel that can be synced is."""
         good = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
         return bool(self.channels) and all(status.state in good for status in self.channels)
+
+
+class SubscriptionState(Enum):
+    """How far a subscription has come; the words of every status.
+
+    There is no `synced`: a wire without positions gives nothing to prove it by. The best that can
+    be said is that it is live, and which gaps are known.
+    """
+
+    WAITING = "waiting"
+    """Not asked for on the present connection, if there is one."""
+    ASKED = "asked"
+    CATCHING_UP = "catching_up"
+    """Granted, and its history is awaited."""
+    LIVE = "live"
+    """Granted, and what a history could bring has been merged."""
+    REFUSED = "refused"
+    """Given up for good."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class SubscriptionStatus:
+    """One subscription's claim, and the peer's id for it while it is granted."""
+
+    subscription: Hashable
+    state: SubscriptionState
+    id: str | None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ItemCounts:
+    """How many items wait for their outcome now, and how many ever timed out or were confirmed.
+
+    An item that is confirmed after its time counts in both.
+    """
+
+    pending: int
+    timed_out: int
+    confirmed: int
+
+
+@final
+@attrs.frozen(kw_only=True)
+class HistoryStatus:
+    """Everything that a session with histories claims at this moment; it never claims `synced`."""
+
+    connected: bool
+    """Whether a connection that granted something feeds us now."""
+    connections: int
+    """Open sockets, counting those that are closing."""
+    subscriptions: tuple[SubscriptionStatus, ...]
+    items: ItemCounts
+    accepted_ms: int | None
+    """The time of the newest event, in epoch ms of the peer's clock."""
+    gaps: int
+    """How often something may have been missed."""
+    stopped: str | None
+    lost_notices: int
+    """Events other than entries, items and gaps that an idle application has lost to a cap."""
+
+    def subscription(self, name: Hashable) -> SubscriptionStatus:
+        """The status of one subscription; `KeyError` when it is not part of the session."""
+        for status in self.subscriptions:
+            if status.subscription == name:
+                return status
+        raise KeyError(name)
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether something that is wanted has not been asked for, granted, or caught up with."""
+        done = (SubscriptionState.LIVE, SubscriptionState.REFUSED)
+        return any(status.state not in done for status in self.subscriptions)

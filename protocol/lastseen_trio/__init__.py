@@ -1,6 +1,6 @@
 """Thin trio adapters around the lastseen core: sockets, clocks, stores."""
 
-from lastseen_trio.feed import Feed
+from lastseen_trio.feed import Feed, HistoryFeed
 from lastseen_trio.opening import open_feed
 from lastseen_trio.sqlite_store import SQLiteStore
 from lastseen_trio.store import Binding, CommitError, MemoryStore, Restored, Store, StoreError
@@ -9,6 +9,7 @@ __all__ = [
     "Binding",
     "CommitError",
     "Feed",
+    "HistoryFeed",
     "MemoryStore",
     "Restored",
     "SQLiteStore",

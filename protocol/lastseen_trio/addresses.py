@@ -4,13 +4,15 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Iterable
 from typing import Final, Self, final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 import trio
 
 from lastseen.errors import ConfigurationError
+from lastseen.secret import Secret
 from lastseen_trio.groups import leaves
 
 __all__ = ["Address", "dial", "explain"]
@@ -57,6 +59,18 @@ class Address:
             port=_DEFAULT_PORTS[parts.scheme] if port is None else port,
             target=target,
         )
+
+    def with_query(self, members: Iterable[tuple[str, str | Secret]]) -> Self:
+        """The address with more at the end of its query, percent-encoded."""
+        plain = [
+            (name, value.reveal() if isinstance(value, Secret) else value)
+            for name, value in members
+        ]
+        if not plain:
+            return self
+        between = "&" if "?" in self.target else "?"
+        target = f"{self.target}{between}{urlencode(plain, quote_via=quote, safe='')}"
+        return attrs.evolve(self, target=target)
 
     @property
     def secure(self) -> bool:

@@ -309,7 +309,7 @@ class Database:
             if into is not None:
                 into[key] = Unit(_value(value), bool(streamed))
         if (row_count, crc_sum) != (self.meta.row_count, self.meta.crc_sum):
-            raise UnfitError("is damaged (rows missing)")
+            raise UnfitError("is damaged (rows)")
         return images
 
 

@@ -193,8 +193,10 @@ class StateFile:
                 database.close()
 
     def _read_copy(self, judge: _Judge) -> tuple[Database, _Images]:
-        """Without leave to write there can be no lock, and no log can be read where it is."""
-        _require_unlocked(self._path)
+        """Without leave to write there can be no lock, and no log can be read where it is.
+
+        Nobody else has the file open: that would have come up before.
+        """
         with TemporaryDirectory(prefix="lastseen-") as folder:
             copy = Path(folder, "copy")
             for suffix in SUFFIXES:

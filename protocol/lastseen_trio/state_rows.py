@@ -123,6 +123,7 @@ _META_KINDS = (str, str, str, bytes, bytes, bytes, int, int, int, str)
 def encode_unit(scope: int, key: str, unit: Unit) -> Row:
     """The row that `lastseen.payload.decode_json` reads back exactly: 1.90 stays 1.90.
 
+    A float, which no decoder of ours gives out, comes back as the decimal that it is spelled like.
     Raises `UnstorableError`, for example for half of a surrogate pair, which no UTF-8 can hold.
     """
     value = unit.value
@@ -159,6 +160,8 @@ def _needs_care(value: Any) -> bool:
         return False
     if type(value) is Decimal:
         return _is_spelled_like_an_integer(value)
+    if type(value) is float and isfinite(value):
+        return False
     members = as_object(value)
     items = as_list(value) if members is None else members.values()
     if items is None:

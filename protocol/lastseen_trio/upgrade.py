@@ -5,6 +5,7 @@ the upgrade is under way; here either is noticed as it happens.
 """
 
 import time
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Final, final
 
@@ -21,6 +22,9 @@ WRITE_TIMEOUT_S: Final = 10.0
 """A send that takes longer finds nobody reading: the connection is lost."""
 
 _READ_BYTES: Final = 64 * 1024
+_WORDS_BYTES_MAX: Final = 4096
+_WORDS_TIMEOUT_S: Final = 0.5
+_CUT_SHORT: Final = (trio.BrokenResourceError, h11.RemoteProtocolError)
 _RETRY_AFTER_S_MAX: Final = 3600.0
 _SWITCHING_PROTOCOLS: Final = 101
 _HTTP: Final = b"HTTP/"
@@ -62,6 +66,9 @@ class UpgradeStream(trio.abc.Stream):
             self._start = (self._start + data)[: len(_HTTP)]
             refusal = _judge(self._head, data, self._start)
             if refusal is not None:
+                if refusal.http_status is not None:
+                    words = await self._read_words(self._head)
+                    refusal = attrs.evolve(refusal, words=words, wall_s=time.time())
                 self._lose(refusal)
                 raise trio.BrokenResourceError("the upgrade was refused")
             if self._head.their_state is h11.SWITCHED_PROTOCOL:
@@ -91,6 +98,20 @@ class UpgradeStream(trio.abc.Stream):
         """Closes the stream below."""
         self.over.set()
         await self.stream.aclose()
+
+    async def _read_words(self, head: h11.Connection) -> str:
+        """The beginning of a refusal's body, as far as it comes soon."""
+        body = bytearray()
+        with trio.move_on_after(_WORDS_TIMEOUT_S), suppress(*_CUT_SHORT):
+            while len(body) < _WORDS_BYTES_MAX:
+                event = head.next_event()
+                if isinstance(event, h11.Data):
+                    body += event.data
+                elif event is h11.NEED_DATA:
+                    head.receive_data(bytes(await self.stream.receive_some(_READ_BYTES)))
+                else:
+                    break
+        return body[:_WORDS_BYTES_MAX].decode(errors="replace")
 
     def _lose(self, end: End) -> None:
         if self.end is None:

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lastseen import Anomaly, AnomalyCode, Entry, Event, ScopeState, StateSnapshot, Stopped
 from lastseen.delivery import Delivery, Finished, Notice
-from lastseen.events import Proof, StatusChanged
+from lastseen.events import ItemCause, ItemChanged, Proof, StatusChanged
+from lastseen.lifecycle import ItemState
 
 
 def entry(channel: str = "scores", entity: str | None = None, size: int = 1) -> Entry:
@@ -244,3 +245,48 @@ def test_a_second_withdrawal_finds_what_came_since_the_first() -> None:
     assert delivery.withdraw("scores") == [two, three]
     assert delivery.withdraw("scores") == []
     assert delivery.take(10) == [other]
+
+
+def change(name: str, state: ItemState = ItemState.PENDING) -> ItemChanged:
+    return ItemChanged(
+        key=(name,), state=state, before=None, cause=ItemCause.LIVE, entry=None, waited_s=0.0,
+        detected_at_ms=None, latency_ms=None,
+    )  # fmt: skip
+
+
+def test_news_of_items_are_replaced_in_place_of_what_waits_and_once() -> None:
+    delivery = Delivery(items_max=100, bytes_max=10_000)
+    one, two, three, four, other = entry(), change("a"), change("b"), change("c"), anomaly()
+    offered: list[list[ItemChanged]] = []
+
+    def keep_last(changes: list[ItemChanged]) -> list[ItemChanged]:
+        offered.append(changes)
+        return changes[-1:]
+
+    delivery.put(two)
+    delivery.put_entry(one, 0)
+    delivery.put(three)
+    delivery.put(other)
+    delivery.replace_items(keep_last)
+    delivery.put(four)
+    delivery.replace_items(keep_last)
+    events = delivery.take(10)
+    delivery.finish(events[-1], finished_into([]))
+
+    assert offered == [[two, three], [four]]
+    assert [event for event in events if event is not other] == [one, three, four]
+    assert delivery.waiting == 0
+    delivery.put_entry(one, 0)
+    assert delivery.take(10) == [one]
+
+
+def test_news_of_items_are_not_lost_to_the_cap_of_other_news() -> None:
+    delivery = Delivery(100, 100)
+    for count in range(100_500):
+        delivery.put(anomaly(count))
+    delivery.put(change("a"))
+
+    assert delivery.lost_notices == 500
+    assert isinstance(delivery.take(1_000_000)[-1], ItemChanged)
+    delivery.put(anomaly())
+    assert delivery.lost_notices == 500

@@ -39,6 +39,30 @@ def test_a_live_entry_waits_for_the_replay_it_overtook(stage: type[Stage]) -> No
     assert sources == [Source.LIVE, Source.REPLAY, Source.REPLAY, Source.LIVE]
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_an_entry_on_neither_side_of_the_head_ends_in_a_snapshot(
+    stage: type[Stage], batched: bool
+) -> None:
+    """HZ-A7, R3: the clock stepped back while we were away, so it may be replayed or live."""
+    s, second = resuming(stage, head="90-12")
+    s.scores["A"] = 12
+    frames = [s.update("100-11"), s.update("90-12")]
+    for batch in [frames] if batched else [[frame] for frame in frames]:
+        s.hear(second, *batch)
+
+    # The later one overtook the earlier one: no cursor may say that both are there.
+    assert s.cursor() is None
+    assert s.state() is ScopeState.RESUMING
+
+    s.hear(second, s.rc())
+    s.settle(2.0)
+
+    assert s.anomalies(AnomalyCode.ID_ORDER) > 0
+    assert len(s.fetched_at) == 1
+    assert s.score() == 12
+    assert s.state() is ScopeState.SYNCED
+
+
 def test_a_drop_in_mid_replay_resumes_from_what_was_replayed(stage: type[Stage]) -> None:
     """HZ-B2."""
     s, second = resuming(stage)

@@ -241,6 +241,25 @@ async def test_failing_commits_show_and_end(autojump_clock: Any, exchange: Any) 
     assert changes[2].position.cursor("scores") == "1000-1"
 
 
+async def test_a_store_that_fails_for_good_holds_up_the_end_once(
+    autojump_clock: Any, exchange: Any
+) -> None:
+    store = FailingStore([])
+    options = SessionOptions(close_timeout_s=3)
+    async with synced(exchange, store=store, options=options) as (feed, peer):
+        store.failures = [CommitError("disk full")] * 1000
+        await peer.entry(1)
+        await next_of(feed, Entry)
+        feed.acknowledge()
+        started = trio.current_time()
+        await feed.aclose()
+        assert trio.current_time() == started + 6
+        await feed.aclose()
+
+    assert trio.current_time() < started + 7
+    assert feed.status().durable_failed
+
+
 async def test_a_feed_starts_from_what_its_store_kept(autojump_clock: Any, exchange: Any) -> None:
     kept = Position("e1", (("scores", "1000-7"),), ("scores",))
     store = FailingStore([], start=Restored(position=kept, bases=frozenset({SCORES_BASE})))

@@ -1,6 +1,7 @@
 """A state file brings back exactly what it was given, or says in one line why it does not."""
 
 import hashlib
+import math
 import os
 import sqlite3
 import subprocess
@@ -118,7 +119,7 @@ def test_any_json_is_stored_exactly(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "\ud800", {"\udfff": 1}, [{"a": ["\ud800"]}], 1.5, b"1", (1,), {1}, object(),
+        "\ud800", {"\udfff": 1}, [{"a": ["\ud800"]}], math.nan, math.inf, b"1", (1,), {1}, object(),
         Decimal("NaN"), Decimal("Infinity"), Decimal("1E+400"), 10**5000,
     ],
     ids=lambda value: type(value).__name__,
@@ -126,6 +127,13 @@ def test_any_json_is_stored_exactly(value: Any) -> None:
 def test_what_would_not_come_back_the_same_is_not_stored(value: Any) -> None:
     with pytest.raises(UnstorableError):
         encode_unit(1, "key", Unit(value, True))
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_comes_back_as_the_decimal_it_is_spelled_like(value: float) -> None:
+    _, _, data, _, _ = encode_unit(1, "key", Unit({"price": value}, True))
+
+    assert decode_json(data)["price"] == Decimal(repr(value))
 
 
 def test_nesting_beyond_reason_is_not_stored() -> None:
@@ -512,7 +520,7 @@ def foreign_database(path: Path) -> None:
         (lambda path: query(path, "UPDATE meta SET id = 7"), "is damaged (meta)"),
         (lambda path: query(path, "UPDATE meta SET position = 7"), "is damaged (meta)"),
         (lambda path: query(path, "UPDATE meta SET salt = 'x'"), "is damaged (meta)"),
-        (lambda path: query(path, "DELETE FROM units"), "is damaged (rows missing)"),
+        (lambda path: query(path, "DELETE FROM units"), "is damaged (rows)"),
         (lambda path: query(path, "DELETE FROM scopes"), "is damaged (row checksum)"),
         (lambda path: query(path, "UPDATE scopes SET unproven = 1"), "is damaged (scope checksum)"),
         (lambda path: query(path, "UPDATE scopes SET channel = x'00'"), "is damaged (scope"),
@@ -649,6 +657,25 @@ def test_a_value_that_is_no_json_is_damage(path: Path) -> None:
     assert "is damaged (value)" in str(reopened(path).note)
 
 
+def test_a_row_that_is_older_than_the_rest_is_damage(path: Path) -> None:
+    """A sound row with a sound checksum, from a page that was never written."""
+    written(path, 1)
+    ((value, crc),) = query(path, "SELECT value, crc FROM units")
+    written(path, 2)
+    query(path, f"UPDATE units SET value = x'{value.hex()}', crc = {crc}")
+
+    assert "is damaged (rows)" in str(reopened(path).note)
+
+
+def test_tables_that_are_spelled_in_no_encoding_are_damage(path: Path) -> None:
+    written(path)
+    data = path.read_bytes()
+    assert data.count(b", endpoint TEXT") == 1
+    path.write_bytes(data.replace(b", endpoint TEXT", b"\xac endpoint TEXT"))
+
+    assert "is damaged" in str(reopened(path).note)
+
+
 def test_rows_that_changed_their_scope_are_damage(path: Path) -> None:
     file, _ = StateFile.open(path, binding())
     one, two = ("odds", "A"), ("odds", "B")
@@ -683,7 +710,9 @@ def test_a_write_ahead_log_that_lost_its_database_is_set_aside(path: Path) -> No
     assert (path.parent / "feed.db.set-aside-1-wal").read_bytes() == b"frames"
 
 
-def test_the_log_is_moved_before_the_database_and_the_folder_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_moved_before_the_database_and_the_folder_synced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path.write_text("notes", encoding="utf-8")
     Path(f"{path}-wal").write_bytes(b"frames")
     moved: list[str] = []
@@ -694,14 +723,16 @@ def test_the_log_is_moved_before_the_database_and_the_folder_synced(path: Path, 
         rename(old, new)
 
     def synced(descriptor: int) -> None:
-        moved.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        same = os.path.samestat(os.fstat(descriptor), path.parent.stat())
+        moved.append("the folder" if same else "something else")
 
     monkeypatch.setattr(os, "rename", noted)
     monkeypatch.setattr(os, "fsync", synced)
 
     reopened(path)
 
-    assert moved[:3] == [f"{path}-wal", str(path), str(path.parent)]
+    assert moved[:3] == [f"{path}-wal", str(path), "the folder"]
+    assert moved.count("the folder") == 2, "once for what was moved, once for what was made"
 
 
 def test_what_cannot_be_moved_stays_and_nothing_starts(

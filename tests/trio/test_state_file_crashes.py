@@ -245,7 +245,7 @@ def sectors(operation: Write) -> list[Write]:
     ]
 
 
-SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 12))]
+SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 6))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

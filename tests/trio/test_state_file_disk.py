@@ -6,21 +6,25 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 import sqlite_disk
-from sqlite_disk import Disk, LostSync, Operation, Sync, Truncate, Write
+from sqlite_disk import Disk, LostSync, Open, Operation, Refusal, Sync, Truncate, Write
 from state_files import SCORES, binding, changes, image, make_digest_quick, position, query
 
+from lastseen.replica import ScopeImage, Unit
+from lastseen_trio import state_file
+from lastseen_trio.state_database import Database, UnfitError
 from lastseen_trio.state_file import StateFile
 from lastseen_trio.store import CommitError, StoreError
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
-
-Refusal = Callable[[Operation], int | None]
 
 
 @pytest.fixture
@@ -50,8 +54,8 @@ def kept(path: Path) -> set[int]:
     return numbers
 
 
-def refusing(code: int, *kinds: type[Operation], suffix: str = "-wal") -> Refusal:
-    def refuse(operation: Operation) -> int | None:
+def refusing(code: int, *kinds: type[Operation | Open], suffix: str = "-wal") -> Refusal:
+    def refuse(operation: Operation | Open) -> int | None:
         fits = isinstance(operation, kinds) and getattr(operation, "suffix", None) == suffix
         return code if fits else None
 
@@ -323,6 +327,178 @@ def test_a_folder_that_cannot_be_synced_is_an_error_of_the_disk(
     assert kept(path) == set()
 
 
+NO_LOG = refusing(sqlite3.SQLITE_CANTOPEN, Open)
+"""As in a folder in which nothing can be made: the database opens, its log does not."""
+
+
+def killed(path: Path) -> None:
+    """Leaves a file whose last write is in its log only."""
+    file, _ = StateFile.open(path, binding())
+    write(file, 1)
+    write(file, 2)
+    held = {suffix: Path(f"{path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    file.close()
+    for suffix, data in held.items():
+        Path(f"{path}{suffix}").write_bytes(data)
+
+
+@pytest.mark.parametrize("log", ["emptied", "full"])
+def test_what_can_only_be_read_is_read_and_written_later(path: Path, disk: Disk, log: str) -> None:
+    killed(path)
+    if log == "emptied":
+        assert kept(path) == {1, 2}
+    before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    disk.refuse = NO_LOG
+
+    file, loaded = StateFile.open(path, binding())
+
+    assert loaded.position == position(2)
+    assert set(loaded.scopes[SCORES].units) == {"key 1", "key 2"}
+    assert "nothing is kept until that changes" in str(loaded.note)
+    with pytest.raises(CommitError):
+        write(file, 3)
+    assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
+    disk.refuse = None
+    write(file, 4)
+    file.close()
+    assert kept(path) == {1, 2, 4}
+
+
+def test_what_can_only_be_read_and_is_damaged_is_set_aside_if_it_can_be(
+    path: Path, disk: Disk
+) -> None:
+    killed(path)
+    kept(path)
+    query(path, "UPDATE units SET value = x'00'")
+    disk.refuse = NO_LOG
+    file, loaded = StateFile.open(path, binding())
+
+    assert loaded.scopes == {}
+    assert "is damaged (row checksum): moved to" in str(loaded.note)
+    with pytest.raises(CommitError):
+        write(file, 4)
+    disk.refuse = None
+    write(file, 5)
+    file.close()
+    assert kept(path) == {5}
+
+
+@pytest.mark.parametrize(
+    ("writable", "expected"),
+    [
+        ({"folder", "file"}, "it cannot be opened (SQLITE_CANTOPEN)"),
+        ({"file"}, "its folder is read-only (SQLITE_CANTOPEN)"),
+        ({"folder"}, "it is read-only (SQLITE_CANTOPEN)"),
+    ],
+    ids=["neither", "folder", "file"],
+)
+def test_the_reason_is_looked_for_where_people_would(
+    path: Path,
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+    writable: set[str],
+    expected: str,
+) -> None:
+    killed(path)
+    disk.refuse = NO_LOG
+    places = {"folder": path.parent, "file": path}
+    allowed = {places[name] for name in writable}
+    monkeypatch.setattr(os, "access", lambda asked, _: Path(asked) in allowed)
+
+    file, loaded = StateFile.open(path, binding())
+    file.close()
+
+    assert f"{path} cannot be written: {expected}; " in str(loaded.note)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_header_that_forbids_writing_is_damage_only_where_writing_is_allowed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    killed(path)
+    kept(path)
+    data = bytearray(path.read_bytes())
+    data[18] = 6  # A version of the format that may be read and not written.
+    path.write_bytes(data)
+    monkeypatch.setattr(os, "access", lambda *_: allowed)
+
+    if allowed:
+        file, loaded = StateFile.open(path, binding())
+        file.close()
+        assert "is damaged (header): moved to" in str(loaded.note)
+    else:
+        with pytest.raises(StoreError, match="cannot be written"):
+            StateFile.open(path, binding())
+        assert path.read_bytes() == data
+
+
+def test_a_disk_that_keeps_no_log_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stubborn(sqlite3.Connection):
+        def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+            return super().execute("SELECT 'delete'" if "journal_mode" in sql else sql, *arguments)
+
+    connect = partial(sqlite3.connect, factory=Stubborn)
+    monkeypatch.setattr(sqlite3, "connect", connect)
+
+    with pytest.raises(StoreError, match=r"cannot be opened: no write-ahead log can be kept there"):
+        StateFile.open(path, binding())
+
+
+def test_a_file_that_keeps_changing_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text("notes", encoding="utf-8")
+    numbers = count()
+    monkeypatch.setattr(state_file, "identity", lambda _: (0, next(numbers)))
+
+    with pytest.raises(StoreError, match=r"cannot be opened: it keeps changing$"):
+        StateFile.open(path, binding())
+    assert path.read_text(encoding="utf-8") == "notes"
+
+
+def test_a_folder_that_became_something_else_is_told(path: Path) -> None:
+    place = path.parent / "place" / "feed.db"
+    place.parent.mkdir()
+    file, _ = StateFile.open(place, binding())
+    write(file, 1)
+    place.parent.rename(path.parent / "moved")
+    place.parent.touch()
+
+    with pytest.raises(CommitError, match=r"cannot be written: Not a directory$"):
+        write(file, 2)
+
+
+def test_what_is_there_is_judged_again_under_the_lock(path: Path) -> None:
+    """Between a look and the lock anybody may have been there."""
+    path.touch()
+    empty = Database.connect(path)
+    with pytest.raises(UnfitError, match="is gone"):
+        empty.begin(lambda _: None, None)
+    empty.close()
+    query(path, "CREATE TABLE t (x)")
+    foreign = Database.connect(path)
+    with pytest.raises(UnfitError, match="is not a state file"):
+        foreign.begin(lambda _: None, None)
+    foreign.close()
+
+
+def test_a_bug_in_the_middle_of_a_write_leaves_nothing_half_written(path: Path) -> None:
+    class Broken(dict[str, Unit]):
+        def items(self) -> Any:
+            raise RuntimeError("a bug")
+
+    file, _ = StateFile.open(path, binding())
+    write(file, 1)
+    half = ScopeImage(unproven=False, units=Broken())
+    with pytest.raises(RuntimeError):
+        file.write(changes({("odds", "A"): image({"a": 1}), SCORES: half}), position(2), binding())
+    write(file, 3)
+    file.close()
+
+    assert kept(path) == {1, 3}
+    assert query(path, "SELECT channel FROM scopes") == [("scores",)]
+
+
 # Others.
 
 
@@ -355,6 +531,17 @@ def test_a_file_that_somebody_else_wrote_is_never_written_again(path: Path, disk
 
     assert path.read_bytes() == before
     assert kept(path) == {1, 99}
+
+
+def test_a_file_that_was_damaged_meanwhile_is_not_written_to(path: Path, disk: Disk) -> None:
+    file = interrupted(path, disk)
+    damaged = path.read_bytes()[:-4096]
+    path.write_bytes(damaged)
+
+    with pytest.raises(CommitError, match=r"feed\.db is damaged$"):
+        write(file, 3)
+
+    assert path.read_bytes() == damaged
 
 
 def test_a_file_that_somebody_else_has_is_waited_for(path: Path, disk: Disk) -> None:

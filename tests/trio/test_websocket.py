@@ -1,6 +1,7 @@
 """Opening, reading and ending one WebSocket, against scripted peers on real sockets."""
 
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,35 @@ async def test_a_refused_upgrade_gives_its_status_whatever_body_follows(
     end = await attempt(where)
 
     assert (end.http_status, end.retry_after_s, end.code) == (503, 7.0, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'Content-Length: 23\r\n\r\n{"error": "come again"} more', '{"error": "come again"}'),
+        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nagain\r\n0\r\n\r\n", "again"),
+        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nagain\r\nnonsense", "again"),
+        (b"Content-Length: 9\r\n\r\nhalf", "half"),
+        (b"\r\n\xff", "\N{REPLACEMENT CHARACTER}"),
+        (b"\r\n" + b"x" * 10_000, "x" * 4096),
+        (b"\r\n", ""),
+    ],
+)
+@pytest.mark.parametrize("hang_up", [False, True])
+async def test_a_refusal_brings_the_beginning_of_its_words_and_the_time(
+    listen: Any, body: bytes, words: str, hang_up: bool
+) -> None:
+    """They may name the moment to come back at (`facts/polynode.md` §1)."""
+    before = time.time()
+    refusal = b"HTTP/1.1 429 Too Many\r\n" + body
+    where = address(await listen(answering(refusal, hang_up=hang_up)))
+
+    end = await attempt(where)
+
+    assert (end.http_status, end.words) == (429, words)
+    assert end.wall_s is not None
+    assert end.wall_s >= before
+    assert "again" not in repr(end)
 
 
 async def test_a_redirect_is_not_followed(listen: Any) -> None:
