@@ -4,14 +4,14 @@ For tests in any language: look at the truth, place faults, restart the feed. Ev
 gets one line, `{"error": <status>, "message": …}`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 import msgspec
 
+from lastseen_simulator.effects import HttpRequest, HttpResponse
 from lastseen_simulator.faults import Fault, Receipt, fault_from, load_faults
-from lastseen_simulator.gateway.effects import HttpRequest, HttpResponse
 from lastseen_simulator.http_door import json_response, problem
 
 __all__ = ["METHODS", "Controllable", "answer_control"]
@@ -37,16 +37,8 @@ class Controllable(Protocol):
         """Exports the truth log."""
         ...
 
-    def truth_state(
-        self,
-        *,
-        channels: Iterable[str] | None = None,
-        sport_ids: Iterable[int] | None = None,
-        tournament_ids: Iterable[int] | None = None,
-        fixture_ids: Iterable[str] | None = None,
-        bookmakers: Iterable[str] | None = None,
-    ) -> dict[str, Any]:
-        """Exports the true state."""
+    def query_state(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
+        """Exports the true state, restricted by the lists of a query."""
         ...
 
     def receipts(self) -> tuple[Receipt, ...]:
@@ -153,27 +145,8 @@ def _truth(server: Controllable, _: HttpRequest) -> HttpResponse:
 def _truth_state(server: Controllable, request: HttpRequest) -> HttpResponse:
     lists: dict[str, list[str]] = {}
     for name, value in request.query:
-        if name not in ("channels", "sportIds", "tournamentIds", "fixtureIds", "bookmakers"):
-            raise _RefusalError(f"unknown parameter: {name}")
         lists.setdefault(name, []).extend(part for part in value.split(",") if part)
-    state = server.truth_state(
-        channels=lists.get("channels"),
-        sport_ids=_integers("sportIds", lists),
-        tournament_ids=_integers("tournamentIds", lists),
-        fixture_ids=lists.get("fixtureIds"),
-        bookmakers=lists.get("bookmakers"),
-    )
-    return json_response(200, state)
-
-
-def _integers(name: str, lists: Mapping[str, list[str]]) -> list[int] | None:
-    texts = lists.get(name)
-    if texts is None:
-        return None
-    try:
-        return [int(text) for text in texts]
-    except ValueError:
-        raise _RefusalError(f"{name} takes whole numbers, not {','.join(texts)}") from None
+    return json_response(200, server.query_state(lists))
 
 
 def _receipts(server: Controllable, _: HttpRequest) -> HttpResponse:

@@ -7,10 +7,11 @@ the n-th accepted one) and how often (`times`). Each kind takes the parameters l
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import attrs
 
+from lastseen_simulator.fault_kinds import KINDS, VIOLATIONS, FaultKind
 from lastseen_simulator.positions import DATA_NAMES, Position, PositionError, parse_position
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "FaultFileError",
     "FaultKind",
     "Receipt",
+    "VIOLATIONS",
+    "check_dialect",
     "fault_from",
     "load_faults",
 ]
@@ -42,124 +45,12 @@ class FaultFileError(ValueError):
         self.reason = reason
 
 
-Target = Literal["frame", "cuttable", "anywhere", "request", "both"]
-
-
-@attrs.frozen(kw_only=True)
-class FaultKind:
-    """A row of the catalogue: what it does and what it takes.
-
-    `target` says where it may stand: `frame` at a data frame; `cuttable` anywhere and inside
-    frames; `anywhere` outside frames; `request` at a REST request; `both` at either.
-    """
-
-    does: str
-    target: Target = "anywhere"
-    takes: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-
-
-KINDS: Final[Mapping[str, FaultKind]] = {
-    # What a stream can do to its frames.
-    "duplicate": FaultKind(does="sends the data frame twice", target="frame"),
-    "gap": FaultKind(
-        does="withholds the data frame: coalesced, a newer entry for the same units follows; lost, "
-        "snapshot_required client_backpressure follows",
-        target="frame",
-        takes=("loss",),
-    ),
-    "reorder": FaultKind(
-        does="lets the next frame of another channel pass the data frame", target="frame"
-    ),
-    "drip": FaultKind(does="writes the frame byte by byte", target="frame", takes=("bytes_per_s",)),
-    # What a server can do to a session.
-    "restart": FaultKind(
-        does="starts a new epoch: crash drops everybody, notice announces it, silent lets the next "
-        "login find out",
-        takes=("how", "grace_s"),
-    ),
-    "reconnect": FaultKind(
-        does="sends reconnect, streams on, closes after the grace", takes=("reason", "grace_s")
-    ),
-    "backpressure": FaultKind(
-        does="sends snapshot_required client_backpressure", takes=("channels",)
-    ),
-    "snapshot_required": FaultKind(
-        does="sends snapshot_required with any reason and channels",
-        takes=("reason", "channels", "text"),
-    ),
-    "close": FaultKind(does="closes with a close frame", takes=("code", "reason"), needs=("code",)),
-    "clean_close_after_login": FaultKind(
-        does="closes with 1000 straight after login_ok, for so many logins or seconds",
-        takes=("seconds", "code"),
-    ),
-    "reconnect_after_login": FaultKind(
-        does="sends reconnect straight after login_ok, for so many logins or seconds",
-        takes=("seconds", "reason", "grace_s"),
-    ),
-    # What a path can do to a connection.
-    "drop": FaultKind(does="ends the connection with FIN, no close frame", target="cuttable"),
-    "reset": FaultKind(does="ends the connection with RST", target="cuttable"),
-    "half_open": FaultKind(does="falls silent for ever, keeping the socket", target="cuttable"),
-    "stall": FaultKind(
-        does="neither reads nor writes for a while; at a request: sends the head only",
-        target="both",
-        takes=("seconds",),
-    ),
-    "refuse": FaultKind(does="refuses connections for a while", takes=("seconds",)),
-    "accept_then_close": FaultKind(
-        does="accepts connections and closes them at once for a while", takes=("seconds",)
-    ),
-    # What a peer should never send.
-    "send": FaultKind(
-        does="sends any text, or bytes given in hex, as one message", takes=("text", "data_hex")
-    ),
-    "oversize": FaultKind(
-        does="sends one message of so many bytes", takes=("size_bytes",), needs=("size_bytes",)
-    ),
-    "raw": FaultKind(
-        does="puts bytes on the stream: a named violation of RFC 6455, or hex",
-        takes=("violation", "data_hex"),
-    ),
-    # What a snapshot service can do.
-    "status": FaultKind(
-        does="answers with an error status",
-        target="request",
-        takes=("status", "retry_after_s", "code", "message"),
-        needs=("status",),
-    ),
-    "truncate": FaultKind(
-        does="announces the whole body and sends a part", target="request", takes=("cut_at",)
-    ),
-    "stale": FaultKind(
-        does="answers from the past: some entries ago, or some seconds",
-        target="request",
-        takes=("entries", "seconds"),
-    ),
-    "empty": FaultKind(does="answers [] with status 200", target="request"),
-    "html": FaultKind(does="answers with a page of HTML and status 200", target="request"),
-    # What a clock can do.
-    "clock_step": FaultKind(
-        does="steps the server's wall clock", takes=("offset_ms",), needs=("offset_ms",)
-    ),
-}
-
-VIOLATIONS: Final[Mapping[str, bytes]] = {
-    "reserved_bits": b"\xf1\x02{}",
-    "reserved_opcode": b"\x83\x02{}",
-    "masked": b"\x81\x82\x01\x02\x03\x04\x7a\x7f",
-    "fragmented_ping": b"\x09\x00",
-    "long_ping": b"\x89\x7e\x00\x7e" + bytes(126),
-    "orphan_continuation": b"\x80\x02{}",
-    "invalid_utf8": b"\x81\x03{\xff}",
-    "bad_close_code": b"\x88\x02\x03\xed",
-    "half_close_code": b"\x88\x01\x03",
-    "not_http_not_websocket": b"HTTP/1.1 500 Oops\r\n\r\n",
-}
-"""Names for bytes that break RFC 6455 on the client's side of the connection."""
-
 _LOSSES: Final = ("coalesced", "lost")
 _RESTARTS: Final = ("crash", "notice", "silent")
+_ORDERS: Final = ("ack_first", "snapshot_first", "live_first")
+
+_ODDSPAPI_ONLY: Final = ("loss", "grace_s")
+"""Parameters of kinds that every dialect knows, which mean something in one of them only."""
 
 
 @attrs.frozen(kw_only=True)
@@ -187,6 +78,7 @@ class Fault:
     seconds: float | None = None
     grace_s: float | None = None
     how: str | None = None
+    order: str | None = None
     loss: str | None = None
     bytes_per_s: float | None = None
     status: int | None = None
@@ -231,7 +123,18 @@ class Receipt:
 
 _COMMON: Final = ("kind", "at", "connection", "times")
 _PARAMETERS: Final = tuple(field.name for field in attrs.fields(Fault) if field.name not in _COMMON)
-_TEXTS: Final = ("kind", "at", "reason", "message", "text", "data_hex", "violation", "how", "loss")
+_TEXTS: Final = (
+    "kind",
+    "at",
+    "reason",
+    "message",
+    "text",
+    "data_hex",
+    "violation",
+    "how",
+    "order",
+    "loss",
+)
 _FLOATS: Final = ("seconds", "grace_s", "bytes_per_s")
 
 
@@ -254,7 +157,12 @@ def _check_values(fault: Fault) -> None:
         raise FaultError("times must not be negative (0 is without limit)", key="times")
     if fault.connection is not None and fault.connection < 1:
         raise FaultError("connection counts from 1", key="connection")
-    for name, known in (("loss", _LOSSES), ("how", _RESTARTS), ("violation", tuple(VIOLATIONS))):
+    for name, known in (
+        ("loss", _LOSSES),
+        ("how", _RESTARTS),
+        ("order", _ORDERS),
+        ("violation", tuple(VIOLATIONS)),
+    ):
         value = getattr(fault, name)
         if value is not None and value not in known:
             raise FaultError(f"{name} must be one of: {', '.join(known)}", key=name)
@@ -301,6 +209,9 @@ def _check_place(fault: Fault, kind: FaultKind, position: Position) -> None:
         case "frame":
             if position.scene != "frame" or position.what not in DATA_NAMES:
                 raise FaultError(f"{where}: it needs a data, replayed or live frame", key="at")
+        case "subscribe":
+            if position.scene != "subscribe":
+                raise FaultError(f"{where}: it needs on subscribe", key="at")
         case "both" | "cuttable" | "anywhere":
             pass
     after_login = fault.kind.endswith("_after_login")
@@ -344,8 +255,21 @@ def _check_type(name: str, value: object) -> None:
         raise FaultError(f"{name} must be {wanted}", key=name)
 
 
-def load_faults(text: str) -> tuple[Fault, ...]:
+def check_dialect(fault: Fault, dialect: str) -> None:
+    """Raises `FaultError` when a gateway of that dialect cannot do it, or never gets there."""
+    if dialect not in KINDS[fault.kind].dialects:
+        raise FaultError(f"{fault.kind} is no fault of {dialect}", key="kind")
+    for name in _ODDSPAPI_ONLY:
+        if getattr(fault, name) is not None and dialect != "oddspapi":
+            raise FaultError(f"{fault.kind} takes no {name} on {dialect}", key=name)
+    if not fault.position.is_in(dialect):
+        raise FaultError(f"{dialect} has no such position: {fault.at!r}", key="at")
+
+
+def load_faults(text: str, dialect: str | None = None) -> tuple[Fault, ...]:
     r"""Reads `[[fault]]` tables from TOML; raises `FaultFileError` naming the line.
+
+    With a dialect, faults that its gateway could never do are wrong too.
 
     >>> load_faults('[[fault]]\nkind = "drop"\nat = "after data 7"')[0].kind
     'drop'
@@ -372,7 +296,10 @@ def load_faults(text: str) -> tuple[Fault, ...]:
         if not isinstance(table, dict):
             raise FaultFileError("faults are [[fault]] tables", line=start)
         try:
-            faults.append(fault_from(cast("dict[str, Any]", table)))
+            fault = fault_from(cast("dict[str, Any]", table))
+            if dialect is not None:
+                check_dialect(fault, dialect)
+            faults.append(fault)
         except FaultError as error:
             line = start if error.key is None else _line_of(error.key, lines, start=start)
             raise FaultFileError(str(error), line=line) from None

@@ -13,7 +13,7 @@ import h11
 import msgspec
 import trio
 
-from lastseen_simulator.gateway.effects import HttpRequest, HttpResponse
+from lastseen_simulator.effects import HttpRequest, HttpResponse
 from lastseen_simulator.websocket_door import accept_key
 
 __all__ = ["HttpDoor", "HttpHost", "json_response", "problem"]
@@ -54,10 +54,14 @@ class HttpHost(Protocol):
         """Answers a request of the control API."""
         ...
 
+    def judge_upgrade(self, request: HttpRequest) -> int | HttpResponse:
+        """Grants an upgrade and numbers its connection, or says why not."""
+        ...
+
     async def serve_websocket(
-        self, stream: trio.SocketStream, greeting: bytes, first_bytes: bytes
+        self, connection: int, stream: trio.SocketStream, greeting: bytes, first_bytes: bytes
     ) -> None:
-        """Owns an upgraded connection until it has ended; `greeting` is yet to be sent."""
+        """Owns a granted connection until it has ended; `greeting` is yet to be sent."""
         ...
 
 
@@ -88,7 +92,9 @@ class HttpDoor:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            await trio.aclose_forcefully(self._stream)
+            # A cancellation that met an error here would take its place.
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self._stream)
 
     async def _serve_one(self) -> bool:
         """Serves one request; True when the connection can take another."""
@@ -99,11 +105,11 @@ class HttpDoor:
             return False
         head, request = got
         if _wants_websocket(head):
-            refusal = _judge_upgrade(head, request)
-            if refusal is None:
-                await self._upgrade(head)
+            verdict = _judge_upgrade(head, request) or self._host.judge_upgrade(request)
+            if isinstance(verdict, int):
+                await self._upgrade(head, verdict)
                 return False
-            response = refusal
+            response = verdict
         elif request.path == WEBSOCKET_PATH:
             response = _upgrade_required("here speaks a WebSocket: connect with a client for it")
         elif request.path == CONTROL_PREFIX or request.path.startswith(CONTROL_PREFIX + "/"):
@@ -133,7 +139,7 @@ class HttpDoor:
             else:
                 return None
 
-    async def _upgrade(self, head: h11.Request) -> None:
+    async def _upgrade(self, head: h11.Request, connection: int) -> None:
         headers = [
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
@@ -144,10 +150,15 @@ class HttpDoor:
         )
         greeting = self._http.send(switch) or b""
         first_bytes, _ = self._http.trailing_data
-        await self._host.serve_websocket(self._stream, bytes(greeting), bytes(first_bytes))
+        await self._host.serve_websocket(
+            connection, self._stream, bytes(greeting), bytes(first_bytes)
+        )
 
     async def _respond(self, request: HttpRequest, response: HttpResponse) -> bool:
         """Sends an answer, whole or broken as it says; True when the connection lives on."""
+        if response.silent:
+            await self._wait_hang_up()
+            return False
         headless = request.method == "HEAD" or response.status in (204, 304)
         names = {name.lower() for name, _ in response.headers}
         headers = list(response.headers)

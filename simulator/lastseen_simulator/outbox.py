@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 import trio
 
-__all__ = ["Ending", "Outbox", "encode_frame"]
+__all__ = ["PING", "Ending", "Outbox", "encode_frame"]
 
 CHUNK_BYTES: Final = 256 * 1024
 """Most bytes joined for one send; above this, joining costs more than the call it saves."""
@@ -24,6 +24,10 @@ DRIP_SLICES_PER_S: Final = 20
 
 BACKLOG_STEP_BYTES: Final = 16 * 1024
 """The backlog is reported again when it has moved this far, so that reports stay rare."""
+
+
+PING: Final = b"\x89\x00"
+"""A WebSocket ping without a body, as a server sends it (RFC 6455 §5.5.2)."""
 
 
 def encode_frame(data: str | bytes) -> bytes:

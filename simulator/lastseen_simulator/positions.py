@@ -1,15 +1,19 @@
 """Where a fault strikes: a short text, parsed once.
 
 on open                     the connection was accepted
-on login                    its login arrived and is not judged yet
-before login_ok             also: after, and error, snapshot_required, resume_complete,
-                            reconnect, each with an optional number (`after reconnect 2`)
+on login                    its login arrived and is not judged yet (oddspapi)
+on subscribe 2              its 2nd subscribe arrived and is not judged yet (polynode)
+every 2 subscribes          each 2nd of them
+before login_ok             also: after, and error, snapshot_required, resume_complete, reconnect
+                            (oddspapi); subscribed, unsubscribed, snapshot, heartbeat, pong, error
+                            (polynode); each with an optional number (`after reconnect 2`)
 after data 7                the 7th data frame of the connection; `replayed 7` and `live 7`
                             count those only, `frame 7` counts control frames too
 before live 3 of scores     … counting one channel
 inside data 7 byte 3        three bytes of that frame's encoding reach the wire
 every 200 data              at each multiple, counted as `after data n`; also live, replayed
-on request /fixtures 2      the 2nd request to that path (without the language; `*` for any)
+on request /fixtures 2      the 2nd request to that path (without the language; `*` for any);
+                            upgrades (polynode) are requests to /ws
 every 5 requests            each 5th request, whatever its path
 after entry 120             the 120th entry published, whoever receives it
 every 500 entries           each 500th
@@ -18,24 +22,35 @@ every 30 s                  and again and again
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import attrs
 
-__all__ = ["FRAME_NAMES", "Position", "PositionError", "parse_position"]
+__all__ = ["DATA_NAMES", "FRAME_NAMES", "Position", "PositionError", "parse_position"]
 
-Scene = Literal["open", "login", "frame", "request", "entry", "time"]
+Scene = Literal["open", "login", "subscribe", "frame", "request", "entry", "time"]
 Side = Literal["before", "inside", "after"]
 
-CONTROL_NAMES: Final = (
-    "login_ok",
-    "error",
-    "snapshot_required",
-    "resume_complete",
-    "reconnect",
-)
+_ONLY: Final[Mapping[str, tuple[str, ...]]] = {
+    "oddspapi": (
+        "login",
+        "login_ok",
+        "snapshot_required",
+        "resume_complete",
+        "reconnect",
+        "replayed",
+    ),
+    "polynode": ("subscribe", "subscribed", "unsubscribed", "snapshot", "heartbeat", "pong"),
+}
+"""Scenes and frames that only one dialect has."""
+
 DATA_NAMES: Final = ("data", "replayed", "live")
-FRAME_NAMES: Final = (*DATA_NAMES, "frame", *CONTROL_NAMES)
+_CONTROL_NAMES: Final = (
+    "login_ok", "error", "snapshot_required", "resume_complete", "reconnect",
+    "subscribed", "unsubscribed", "snapshot", "heartbeat", "pong",
+)  # fmt: skip
+FRAME_NAMES: Final = (*DATA_NAMES, "frame", *_CONTROL_NAMES)
 
 
 class PositionError(ValueError):
@@ -58,6 +73,11 @@ class Position:
     byte: int = 0
     moment_s: float = 0.0
 
+    def is_in(self, dialect: str) -> bool:
+        """Whether a gateway of that dialect ever gets there."""
+        own = self.what if self.scene == "frame" else self.scene
+        return all(own not in names for other, names in _ONLY.items() if other != dialect)
+
     def meets(self, count: int) -> bool:
         """Whether the count-th happening is meant."""
         return count % self.number == 0 if self.every else count == self.number
@@ -65,15 +85,17 @@ class Position:
 
 _NUMBER: Final = r"(?P<number>[1-9][0-9]{0,8})"
 _SECONDS: Final = r"(?P<seconds>[0-9]+(?:\.[0-9]+)?)"
-_OF: Final = r"(?: of (?P<channel>[A-Za-z]+))?"
+_OF: Final = r"(?: of (?P<channel>[A-Za-z_]+))?"
 _DATA: Final = r"(?P<what>data|replayed|live|frame)"
-_CONTROL: Final = rf"(?P<what>{'|'.join(CONTROL_NAMES)})"
+_CONTROL: Final = rf"(?P<what>{'|'.join(_CONTROL_NAMES)})"
 
 _FORMS: Final = tuple(
     (re.compile(pattern), scene)
     for pattern, scene in (
         (r"on open", "open"),
         (r"on login", "login"),
+        (rf"on subscribe(?: {_NUMBER})?", "subscribe"),
+        (rf"(?P<every>every) {_NUMBER} subscribes", "subscribe"),
         (rf"(?P<side>before|after) {_DATA} {_NUMBER}{_OF}", "frame"),
         (rf"(?P<side>before|after) {_CONTROL}(?: {_NUMBER})?", "frame"),
         (rf"(?P<side>inside) {_DATA} {_NUMBER}{_OF} byte (?P<byte>[0-9]{{1,9}})", "frame"),

@@ -5,14 +5,14 @@ from typing import Final
 
 from lastseen_simulator.faults import Fault
 
-__all__ = ["PROFILES", "profile"]
+__all__ = ["POLYNODE_PROFILES", "PROFILES", "profile", "profiles_of"]
 
 PROFILES: Final[Mapping[str, tuple[Fault, ...]]] = {
     "calm": (),
     # A mobile phone on a train: the path fails, the gateway does not.
     "flaky": (
         Fault(kind="drop", at="every 150 live", times=0),
-        Fault(kind="reset", at="inside live 90 byte 5", times=0),
+        Fault(kind="reset", at="inside live 90 byte 5", times=2),
         Fault(kind="duplicate", at="every 40 data", times=0),
         Fault(kind="reorder", at="every 55 live", times=0),
         Fault(kind="gap", at="every 35 live of odds", times=0, loss="coalesced"),
@@ -55,9 +55,67 @@ PROFILES: Final[Mapping[str, tuple[Fault, ...]]] = {
 }
 """Profiles by name. The positions are fixed; what happens between them comes from the seed."""
 
+POLYNODE_PROFILES: Final[Mapping[str, tuple[Fault, ...]]] = {
+    "calm": (),
+    "flaky": (
+        Fault(kind="drop", at="every 150 live", times=0),
+        Fault(kind="reset", at="inside live 90 byte 5", times=2),
+        Fault(kind="drop", at="inside snapshot 1 byte 200", connection=3),
+        Fault(kind="duplicate", at="every 20 live", times=0),
+        Fault(kind="reorder", at="every 13 live", times=0),
+        Fault(kind="gap", at="every 17 live of status_update", times=0),
+        Fault(kind="drop", at="before subscribed", connection=4),
+        Fault(kind="stall", at="every 60 s", times=0, seconds=3),
+    ),
+    "release": (
+        Fault(kind="restart", at="every 45 s", times=0, how="notice"),
+        Fault(kind="status", at="on request /ws 3", status=503),
+        Fault(kind="refuse", at="at 50", seconds=2),
+    ),
+    "hostile": (
+        Fault(kind="lose_confirmation", at="every 40 entries", times=0),
+        Fault(kind="confirmation_in_snapshot_only", at="every 30 entries", times=0),
+        Fault(kind="gap", at="every 11 live of status_update", times=0),
+        Fault(kind="duplicate", at="every 9 live", times=0),
+        Fault(kind="reorder", at="every 7 live", times=0),
+        Fault(kind="order", at="on subscribe", connection=1, order="live_first"),
+        Fault(kind="order", at="on subscribe", connection=2, order="snapshot_first"),
+        Fault(kind="double_ack", at="on subscribe", connection=3),
+        Fault(kind="no_ack", at="on subscribe", connection=4),
+        Fault(kind="malformed", at="after live 12", times=0),
+        Fault(kind="zlib_wrapped", at="after live 16", times=0),
+        Fault(kind="truncated_deflate", at="after live 20", times=0),
+        Fault(kind="bomb", at="after live 26", times=2),
+        Fault(kind="send", at="after live 24", times=0, text='{"type":"surprise"}'),
+        Fault(kind="send", at="after live 28", times=0, text="{not json"),
+        Fault(kind="send", at="after live 32", times=0, text='{"type":"settlement","data":7}'),
+        Fault(kind="restart", at="after live 60", times=2, how="crash"),
+        Fault(kind="close", at="after live 70", times=2, code=1011),
+        Fault(kind="close", at="after live 75", code=4429, reason="connection limit"),
+        Fault(kind="status", at="on request /ws 4", status=429, retry_after_s=2),
+        Fault(kind="html", at="on request /ws 6"),
+        Fault(kind="silence_heartbeat", at="on open", connection=2),
+        Fault(kind="half_open", at="after live 90"),
+        Fault(kind="clock_step", at="after entry 200", offset_ms=-1500),
+        Fault(kind="refuse", at="after entry 400", seconds=2),
+    ),
+}
+"""The same names, with what another kind of feed can suffer."""
 
-def profile(name: str) -> tuple[Fault, ...]:
+_OF: Final[Mapping[str, Mapping[str, tuple[Fault, ...]]]] = {
+    "oddspapi": PROFILES,
+    "polynode": POLYNODE_PROFILES,
+}
+
+
+def profiles_of(dialect: str) -> Mapping[str, tuple[Fault, ...]]:
+    """The profiles of a dialect."""
+    return _OF[dialect]
+
+
+def profile(name: str, dialect: str = "oddspapi") -> tuple[Fault, ...]:
     """The faults of a profile; raises `LookupError` naming those that exist."""
-    if name not in PROFILES:
-        raise LookupError(f"no such profile: {name} (known: {', '.join(sorted(PROFILES))})")
-    return PROFILES[name]
+    known = profiles_of(dialect)
+    if name not in known:
+        raise LookupError(f"no such profile: {name} (known: {', '.join(sorted(known))})")
+    return known[name]

@@ -1,9 +1,9 @@
 """The trio server around the pure gateway: one port, one gateway, no protocol state.
 
-Everything that happens (a frame, a request, a control call, the time) is handed to
-`Gateway.handle_*` with the server's clock, then the effects are drained and done. Doing an effect
-never waits: it fills outboxes, wakes tasks or answers requests. So a handle and its drain are one
-step, and the gateway sees one thing at a time.
+Everything that happens (a frame, a request, a control call, the time) is handed to `handle_*` of
+its core with the server's clock, then the effects are drained and done. Doing an effect never
+waits: it fills outboxes, wakes tasks or answers requests. So a handle and its drain are one step,
+and the gateway sees one thing at a time.
 """
 
 import random
@@ -16,26 +16,31 @@ import attrs
 import trio
 
 from lastseen_simulator.control import answer_control
-from lastseen_simulator.faults import Fault, Receipt
-from lastseen_simulator.gateway.core import Gateway, GatewayOptions
-from lastseen_simulator.gateway.effects import (
+from lastseen_simulator.effects import (
     Abort,
     CloseConnection,
     Effect,
     HttpRequest,
     HttpResponse,
+    Ping,
     RefuseConnections,
+    RefuseUpgrade,
     Respond,
     Stall,
     Transmit,
     TransmitRaw,
 )
+from lastseen_simulator.faults import Fault, Receipt
+from lastseen_simulator.gateway.core import Gateway, GatewayOptions
+from lastseen_simulator.gateways import GatewayCore
 from lastseen_simulator.http_door import HttpDoor
-from lastseen_simulator.outbox import encode_frame
+from lastseen_simulator.outbox import PING, encode_frame
+from lastseen_simulator.polynode.core import PolyNodeGateway
+from lastseen_simulator.polynode.options import PolyNodeOptions
 from lastseen_simulator.tcp_door import TcpDoor
 from lastseen_simulator.websocket_door import WebSocketDoor
 
-__all__ = ["GatewayServer", "open_gateway", "serve_gateway"]
+__all__ = ["AnyOptions", "GatewayServer", "open_gateway", "serve_gateway"]
 
 T = TypeVar("T")
 
@@ -57,7 +62,7 @@ class GatewayServer:
     effect at once and return when their effects are under way.
     """
 
-    core: Gateway
+    core: GatewayCore
     host: str
     port: int
     seed: int
@@ -67,6 +72,7 @@ class GatewayServer:
     _doors: dict[int, WebSocketDoor] = attrs.field(factory=dict[int, WebSocketDoor])
     _questions: dict[int, _Question] = attrs.field(factory=dict[int, _Question])
     _backlogs: dict[int, int] = attrs.field(factory=dict[int, int])
+    _refusals: dict[int, HttpResponse] = attrs.field(factory=dict[int, HttpResponse])
     _timer_wakes_at: float | None = None
     _timer_wake: trio.Event = attrs.field(factory=trio.Event)
     _stepped: trio.Event = attrs.field(factory=trio.Event)
@@ -148,25 +154,28 @@ class GatewayServer:
         """Starts the market again."""
         self._step(lambda now: self.core.resume(now=now))
 
-    def truth_state(
-        self,
-        *,
-        channels: Iterable[str] | None = None,
-        sport_ids: Iterable[int] | None = None,
-        tournament_ids: Iterable[int] | None = None,
-        fixture_ids: Iterable[str] | None = None,
-        bookmakers: Iterable[str] | None = None,
-    ) -> dict[str, Any]:
-        """The true state as unit key → value, restricted; None means unfiltered."""
-        return self._ask(
-            lambda: self.core.truth.state(
-                channels=channels,
-                sport_ids=sport_ids,
-                tournament_ids=tournament_ids,
-                fixture_ids=fixture_ids,
-                bookmakers=bookmakers,
-            )
-        )
+    def truth_state(self, **filters: Iterable[Any] | None) -> dict[str, Any]:
+        """The true state as unit key → value, restricted; None means unfiltered.
+
+        The filters are those of the dialect's truth log: `truth.TruthLog.state`,
+        `polynode.truth.PolyNodeTruth.state`.
+        """
+        return self._ask(lambda: self.core.truth.state(**filters))
+
+    def query_state(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
+        """The true state restricted by the parameters of a URL; raises ValueError."""
+        known = self.core.filters
+        filters: dict[str, list[Any]] = {}
+        for name, texts in query.items():
+            if name not in known:
+                raise ValueError(f"unknown parameter: {name}")
+            keyword, kind = known[name]
+            try:
+                filters[keyword] = [kind(text) for text in texts]
+            except ValueError:
+                wanted = f"{name} takes whole numbers, not {','.join(texts)}"
+                raise ValueError(wanted) from None
+        return self.truth_state(**filters)
 
     async def wait_receipt(self, fault_id: int, *, times: int = 1) -> Receipt:
         """Waits until a fault has fired so many times; KeyError for an unknown id."""
@@ -188,7 +197,7 @@ class GatewayServer:
         return self._ask(
             lambda: {
                 "status": "ok",
-                "dialect": "oddspapi",
+                "dialect": self.core.dialect,
                 "seed": self.seed,
                 "uptime_s": round(self.now, 3),
                 "epoch": self.core.epoch,
@@ -213,6 +222,10 @@ class GatewayServer:
     def take_frame(self, connection: int, data: str | bytes) -> None:
         """Takes one whole message of a client."""
         self._step(lambda now: self.core.handle_frame(connection, data, now=now))
+
+    def take_pong(self, connection: int) -> None:
+        """Takes a pong of a client."""
+        self._step(lambda now: self.core.handle_pong(connection, now=now))
 
     def take_backlog(self, connection: int, pending_bytes: int) -> None:
         """Takes a slow reader's unsent bytes; while effects are being done, they are told after."""
@@ -243,15 +256,21 @@ class GatewayServer:
         """Answers a request of the control API."""
         return answer_control(self, request)
 
+    def judge_upgrade(self, request: HttpRequest) -> int | HttpResponse:
+        """Lets the gateway judge an upgrade; a granted one gets a number."""
+        self._last_connection += 1
+        connection = self._last_connection
+        self._step(lambda now: self.core.handle_upgrade(connection, request, now=now))
+        refusal = self._refusals.pop(connection, None)
+        return connection if refusal is None else refusal
+
     async def serve_websocket(
-        self, stream: trio.SocketStream, greeting: bytes, first_bytes: bytes
+        self, connection: int, stream: trio.SocketStream, greeting: bytes, first_bytes: bytes
     ) -> None:
-        """Owns an upgraded connection until it has ended.
+        """Owns a granted connection until it has ended.
 
         The gateway knows it before the client can, so whoever has connected is known.
         """
-        self._last_connection += 1
-        connection = self._last_connection
         door = self._doors[connection] = WebSocketDoor(connection, stream, self)
         self._step(lambda now: self.core.handle_connected(connection, now=now))
         await door.run(greeting, first_bytes)
@@ -312,6 +331,9 @@ class GatewayServer:
             case TransmitRaw():
                 if (door := self._doors.get(effect.connection)) is not None:
                     door.send(effect.data)
+            case Ping():
+                if (door := self._doors.get(effect.connection)) is not None:
+                    door.send(PING)
             case CloseConnection():
                 if (door := self._doors.get(effect.connection)) is not None:
                     door.close(effect.code, effect.reason)
@@ -325,6 +347,8 @@ class GatewayServer:
                 if (question := self._questions.get(effect.request)) is not None:
                     question.response = effect.response
                     question.answered.set()
+            case RefuseUpgrade():
+                self._refusals[effect.connection] = effect.response
             case RefuseConnections():
                 self._tcp.switch(effect.mode)
             case _:
@@ -362,22 +386,35 @@ def _in_run_of(token: trio.lowlevel.TrioToken) -> bool:
         return False
 
 
+AnyOptions = GatewayOptions | PolyNodeOptions
+"""The knobs of a gateway; their class says what it speaks."""
+
+
+def _made(options: AnyOptions | GatewayCore | None, seed: int) -> GatewayCore:
+    wall_ms = int(time.time() * 1000)
+    rng = random.Random(seed)
+    match options:
+        case None:
+            return Gateway(GatewayOptions(), rng=rng, wall_ms_at_zero=wall_ms)
+        case GatewayOptions():
+            return Gateway(options, rng=rng, wall_ms_at_zero=wall_ms)
+        case PolyNodeOptions():
+            return PolyNodeGateway(options, rng=rng, wall_ms_at_zero=wall_ms)
+        case _:
+            return options
+
+
 async def _listening(
-    options: GatewayOptions | Gateway | None,
+    options: AnyOptions | GatewayCore | None,
     host: str,
     port: int,
     seed: int,
     faults: Iterable[Fault],
 ) -> GatewayServer:
-    tcp = await TcpDoor.bind(host, port)
-    if isinstance(options, GatewayOptions | None):
-        options = options if options is not None else GatewayOptions()
-        wall_ms = int(time.time() * 1000)
-        core = Gateway(options, rng=random.Random(seed), wall_ms_at_zero=wall_ms)
-    else:
-        core = options
+    core = _made(options, seed)
     for fault in faults:
         core.place(fault)
+    tcp = await TcpDoor.bind(host, port)
     started_at, token = trio.current_time(), trio.lowlevel.current_trio_token()
     server = GatewayServer(core, host, tcp.port, seed, tcp, started_at, token)
     server.open()
@@ -385,7 +422,7 @@ async def _listening(
 
 
 async def serve_gateway(
-    options: GatewayOptions | Gateway | None = None,
+    options: AnyOptions | GatewayCore | None = None,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -401,7 +438,7 @@ async def serve_gateway(
 
 @asynccontextmanager
 async def open_gateway(
-    options: GatewayOptions | Gateway | None = None,
+    options: AnyOptions | GatewayCore | None = None,
     *,
     host: str = "127.0.0.1",
     port: int = 0,

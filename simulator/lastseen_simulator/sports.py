@@ -18,7 +18,6 @@ __all__ = [
     "fractional_odds",
     "iso_from_ms",
     "new_score",
-    "price_of",
     "status_object",
 ]
 
@@ -93,11 +92,6 @@ def new_score(period: str, wall_ms: int) -> dict[str, Any]:
         "participant2Score": 0,
         "updatedAt": iso_from_ms(wall_ms),
     }
-
-
-def price_of(value: Any) -> Decimal:
-    """The price of a row, or evens where a scripted row has none."""
-    return Decimal(str(value)) if isinstance(value, int | float) else Decimal(2)
 
 
 def fractional_odds(price: Decimal) -> str:

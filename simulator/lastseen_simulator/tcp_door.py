@@ -9,7 +9,7 @@ from typing import Final, Self
 import attrs
 import trio
 
-from lastseen_simulator.gateway.effects import ListenerMode
+from lastseen_simulator.effects import ListenerMode
 
 __all__ = ["TcpDoor"]
 

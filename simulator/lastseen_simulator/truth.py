@@ -28,6 +28,8 @@ from typing import Any
 import attrs
 import msgspec
 
+from lastseen_simulator.channels import CHANNELS, ROOTS, Channel, entity_of, section_of
+
 __all__ = ["REDACTED", "Record", "TruthLog", "is_secret", "unit_keys"]
 
 Record = dict[str, Any]
@@ -36,13 +38,12 @@ REDACTED = "***"
 
 _SECRET_NAMES = ("apikey", "key", "token", "authorization")
 _FINISHED = (2, 3)
-_SECTIONS = ("scores", "clock", "bookmakers")
 
 
 @attrs.frozen(kw_only=True)
 class _Unit:
-    channel: str
-    fixture_id: str
+    channel: Channel
+    entity: str
     bookmaker: str | None
     value: Any
 
@@ -117,35 +118,38 @@ class TruthLog:
         sport_ids: Iterable[int] | None = None,
         tournament_ids: Iterable[int] | None = None,
         fixture_ids: Iterable[str] | None = None,
+        future_ids: Iterable[str] | None = None,
         bookmakers: Iterable[str] | None = None,
     ) -> dict[str, Any]:
         """Unit key → value for a subscription; None is unfiltered.
 
-        Inactive odds rows count as absent. Odds and bookmakers of finished or cancelled fixtures
-        are left out: the vendor stops serving them, so nobody can be asked to agree on them.
+        Sports and tournaments narrow fixtures and futures, `fixture_ids` and `future_ids` only
+        their own; no filter concerns currencies (§2.1).
+
+        Inactive odds rows count as absent. Odds and bookmakers of whatever is finished or
+        cancelled are left out: the vendor stops serving them, so nobody can be asked to agree on
+        them.
         """
         wanted = None if channels is None else frozenset(channels)
         books = None if bookmakers is None else frozenset(bookmakers)
-        fixtures = _Scope(
+        entities = _Entities(
             units=self._units,
-            sport_ids=None if sport_ids is None else frozenset(sport_ids),
-            tournament_ids=None if tournament_ids is None else frozenset(tournament_ids),
-            fixture_ids=None if fixture_ids is None else frozenset(fixture_ids),
+            sport_ids=None if sport_ids is None else tuple(sport_ids),
+            tournament_ids=None if tournament_ids is None else tuple(tournament_ids),
+            ids={
+                "fixtureId": None if fixture_ids is None else frozenset(fixture_ids),
+                "futureId": None if future_ids is None else frozenset(future_ids),
+            },
         )
-        state: dict[str, Any] = {}
-        for key, unit in self._units.items():
-            if wanted is not None and unit.channel not in wanted:
-                continue
-            if unit.bookmaker is not None and books is not None and unit.bookmaker not in books:
-                continue
-            if not fixtures.covers(unit.fixture_id):
-                continue
-            if unit.bookmaker is not None and fixtures.is_over(unit.fixture_id):
-                continue
-            if unit.channel == "odds" and not _member(unit.value, "active"):
-                continue
-            state[key] = unit.value
-        return state
+        return {
+            key: unit.value
+            for key, unit in self._units.items()
+            if (wanted is None or unit.channel.name in wanted)
+            and (unit.bookmaker is None or books is None or unit.bookmaker in books)
+            and entities.covers(unit)
+            and not (unit.channel.gated and entities.is_over(unit))
+            and not (unit.channel.priced and not _member(unit.value, "active"))
+        }
 
     def to_jsonl(self) -> str:
         """The kept records, one JSON object a line, in order."""
@@ -176,64 +180,67 @@ def unit_keys(channel: str, payload: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(key for key, _ in _units_in(channel, payload))
 
 
-def _units_in(channel: str, payload: Mapping[str, Any]) -> Iterator[tuple[str, _Unit]]:
-    fixture_id = payload.get("fixtureId")
-    if not isinstance(fixture_id, str):
+def _units_in(name: str, payload: Mapping[str, Any]) -> Iterator[tuple[str, _Unit]]:
+    channel = CHANNELS.get(name)
+    if channel is None or channel.depth is None:
         return
-    if channel == "fixtures":
-        value = {name: member for name, member in payload.items() if name not in _SECTIONS}
-        yield (
-            f"fixtures/{fixture_id}",
-            _Unit(channel=channel, fixture_id=fixture_id, bookmaker=None, value=value),
-        )
+    entity, section = entity_of(channel, payload), section_of(channel, payload)
+    if entity is None or not isinstance(section, Mapping):
         return
-    for name, part in _members(payload.get(channel)):
-        prefix = f"{channel}/{fixture_id}/{name}"
-        if channel == "odds":
-            for odds_id, row in _members(part):
-                yield (
-                    f"{prefix}/{odds_id}",
-                    _Unit(channel=channel, fixture_id=fixture_id, bookmaker=name, value=row),
-                )
-        else:
-            book = name if channel == "bookmakers" else None
-            yield (
-                prefix,
-                _Unit(channel=channel, fixture_id=fixture_id, bookmaker=book, value=part),
-            )
+    root = (name,) if channel.entity is None else (name, entity)
+    for path, value in _leaves(section, channel.depth):
+        book = path[0] if channel.gated else None
+        unit = _Unit(channel=channel, entity=entity, bookmaker=book, value=value)
+        yield "/".join(root + path), unit
+
+
+def _leaves(value: Any, depth: int) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What lies so many names deep, with those names."""
+    if depth == 0:
+        yield (), value
+        return
+    for name, part in _members(value):
+        for path, leaf in _leaves(part, depth - 1):
+            yield (name, *path), leaf
 
 
 @attrs.define(eq=False)
-class _Scope:
-    """Which fixtures a filter covers, decided once for each."""
+class _Entities:
+    """Which fixtures and futures a filter covers, decided once for each; `ids` by what names it."""
 
     units: Mapping[str, _Unit]
-    sport_ids: frozenset[int] | None
-    tournament_ids: frozenset[int] | None
-    fixture_ids: frozenset[str] | None
+    sport_ids: tuple[int, ...] | None
+    tournament_ids: tuple[int, ...] | None
+    ids: Mapping[str, frozenset[str] | None]
     _covered: dict[str, bool] = attrs.field(init=False, factory=dict[str, bool])
 
-    def covers(self, fixture_id: str) -> bool:
-        known = self._covered.get(fixture_id)
+    def covers(self, unit: _Unit) -> bool:
+        kind = unit.channel.entity
+        if kind is None:
+            return True
+        described_by = f"{ROOTS[kind]}/{unit.entity}"
+        known = self._covered.get(described_by)
         if known is None:
-            known = self._covered[fixture_id] = self._judge(fixture_id)
+            known = self._judge(self._value(described_by), unit.entity, self.ids[kind])
+            self._covered[described_by] = known
         return known
 
-    def is_over(self, fixture_id: str) -> bool:
-        return _member(_member(self._fixture(fixture_id), "status"), "statusId") in _FINISHED
+    def is_over(self, unit: _Unit) -> bool:
+        kind = unit.channel.entity
+        subject = None if kind is None else self._value(f"{ROOTS[kind]}/{unit.entity}")
+        return _member(_member(subject, "status"), "statusId") in _FINISHED
 
-    def _judge(self, fixture_id: str) -> bool:
-        fixture = self._fixture(fixture_id)
-        sport_id = _member(_member(fixture, "sport"), "sportId")
-        tournament_id = _member(_member(fixture, "tournament"), "tournamentId")
+    def _judge(self, subject: Any, entity: str, ids: frozenset[str] | None) -> bool:
+        sport_id = _member(_member(subject, "sport"), "sportId")
+        tournament_id = _member(_member(subject, "tournament"), "tournamentId")
         return (
-            (self.fixture_ids is None or fixture_id in self.fixture_ids)
+            (ids is None or entity in ids)
             and (self.sport_ids is None or sport_id in self.sport_ids)
             and (self.tournament_ids is None or tournament_id in self.tournament_ids)
         )
 
-    def _fixture(self, fixture_id: str) -> Any:
-        unit = self.units.get(f"fixtures/{fixture_id}")
+    def _value(self, key: str) -> Any:
+        unit = self.units.get(key)
         return None if unit is None else unit.value
 
 

@@ -6,10 +6,14 @@ from typing import Any, cast
 
 import attrs
 
+from lastseen_simulator.channels import CHANNELS, ROOTS
+
 __all__ = ["ChannelVerdict", "compare"]
 
 _SHOWN_CHARACTERS_MAX = 160
-_GATED = ("odds", "bookmakers")
+_BLANK = "clocks"
+_OVER = (2, 3)
+"""`statusId` of what is finished or cancelled (§6.1)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,29 +36,37 @@ def compare(
 ) -> tuple[ChannelVerdict, ...]:
     """Compares two states, unit key → value, as numbers and texts, not as spellings.
 
-    A member that is null equals one that is not there (OP-A26). Odds and bookmakers of finished
-    fixtures are left out on the client's side too, since the vendor stops serving them (`facts`
-    §5). Only the truth's fixtures say which are finished, so `truth` should hold them even when
-    `channels` does not.
+    A member that is null equals one that is not there (OP-A26), and so a clock of nothing but nulls
+    one that is not there: fixtures show such a clock before they start. Odds and bookmakers of
+    finished fixtures and futures are left out on the client's side too, since the vendor stops
+    serving them (`facts` §5). Only the truth says which are finished, so `truth` should hold
+    fixtures and futures even when `channels` does not.
     """
-    over = {
-        key.partition("/")[2]
-        for key, value in truth.items()
-        if key.startswith("fixtures/") and value.get("status", {}).get("statusId") in (2, 3)
-    }
+    over = {key for root in ROOTS.values() for key in truth if _is_over(root, key, truth)}
     return tuple(_compare_channel(channel, client, truth, over) for channel in channels)
+
+
+def _is_over(root: str, key: str, truth: Mapping[str, Any]) -> bool:
+    if not key.startswith(f"{root}/"):
+        return False
+    value: Any = truth[key]
+    for name in ("status", "statusId"):
+        value = cast("Mapping[str, Any]", value).get(name) if isinstance(value, Mapping) else None
+    return value in _OVER
 
 
 def _compare_channel(
     channel: str, client: Mapping[str, Any], truth: Mapping[str, Any], over: set[str]
 ) -> ChannelVerdict:
     prefix = f"{channel}/"
-    theirs = {key: truth[key] for key in truth if key.startswith(prefix)}
+    theirs = {key: value for key, value in truth.items() if key.startswith(prefix)}
     ours = {
-        key: client[key]
-        for key in client
-        if key.startswith(prefix) and not (channel in _GATED and key.split("/")[1] in over)
+        key: value
+        for key, value in client.items()
+        if key.startswith(prefix) and _described_by(key) not in over
     }
+    if channel == _BLANK:
+        theirs, ours = _without_blanks(theirs), _without_blanks(ours)
     for key in sorted(theirs.keys() | ours.keys()):
         if key not in ours:
             return _differs(channel, theirs, f"{key} is missing")
@@ -63,6 +75,19 @@ def _compare_channel(
         if _plain(ours[key]) != _plain(theirs[key]):
             return _differs(channel, theirs, f"{key}: {_first(ours[key], theirs[key])}")
     return ChannelVerdict(channel=channel, units=len(theirs), difference=None)
+
+
+def _described_by(key: str) -> str | None:
+    """The unit that says whether a unit of a gated channel still counts; None for others."""
+    name, _, rest = key.partition("/")
+    channel = CHANNELS.get(name)
+    if channel is None or channel.entity is None or not channel.gated:
+        return None
+    return f"{ROOTS[channel.entity]}/{rest.partition('/')[0]}"
+
+
+def _without_blanks(units: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in units.items() if _plain(value) not in (None, {})}
 
 
 def _differs(channel: str, theirs: Mapping[str, Any], difference: str) -> ChannelVerdict:

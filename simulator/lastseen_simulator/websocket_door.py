@@ -58,6 +58,10 @@ class WebSocketPeer(Protocol):
         """Takes one whole message of the client."""
         ...
 
+    def take_pong(self, connection: int) -> None:
+        """Takes a pong of the client."""
+        ...
+
     def take_backlog(self, connection: int, pending_bytes: int) -> None:
         """Takes the number of bytes a slow reader has not read."""
         ...
@@ -155,7 +159,9 @@ class WebSocketDoor:
             pass
         finally:
             self._tell_hang_up()
-            await trio.aclose_forcefully(self._stream)
+            # A cancellation that met an error here would take its place.
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self._stream)
 
     async def _write(self) -> None:
         try:
@@ -211,7 +217,8 @@ class WebSocketDoor:
                 if not self._deaf:
                     self._outbox.put(bytes(self._protocol.pong(_as_bytes(payload))))
             case Opcode.PONG:
-                pass
+                if not self._deaf:
+                    self._peer.take_pong(self.connection)
             case Opcode.CLOSE:
                 self._take_close(payload)
             case _:

@@ -306,7 +306,15 @@ def test_a_truth_file_that_cannot_go_on_ends_the_gateway_with_1() -> None:
         ("gateway", "--port", "70000"),
         ("gateway", "--dialect", "esperanto"),
         ("gateway", "--replay-channels", "nonsense"),
+        ("gateway", "--channels", "odds,nonsense"),
+        ("gateway", "--futures", "-1"),
         ("gateway", "--rate", "-1"),
+        ("gateway", "--knob", "colour=red"),
+        ("gateway", "--knob", "resume_complete"),
+        ("gateway", "--knob", "resume_complete=perhaps"),
+        ("gateway", "--knob", "rate=-1"),
+        ("gateway", "--knob", "heads=global", "--knob", "heads=delivered"),
+        ("gateway", "--knob", "replay_order=interleaved", "--replay-order", "before_live"),
     ],
 )
 def test_wrong_usage_is_one_line_and_2(arguments: tuple[str, ...]) -> None:
@@ -315,6 +323,47 @@ def test_wrong_usage_is_one_line_and_2(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("lastseen: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_knob_is_turned_by_its_name() -> None:
+    knobs = ("--knob", "region=sim-9", "--knob", "replay_channels=odds")
+    with gateway("--port", "0", *knobs) as running:
+        login_ok = log_in(running.ready, DEMO_KEY)
+
+    assert login_ok["region"] == "sim-9"
+    assert login_ok["resume"]["replayChannels"] == ["odds"]
+
+
+def test_channels_and_futures_are_chosen_on_the_command_line() -> None:
+    chosen = ("--channels", "futures,oddsFutures", "--futures", "3")
+    with gateway("--port", "0", "--rate", "0", *chosen) as running:
+        login_ok = log_in(running.ready, DEMO_KEY)
+        url = f"{running.ready['control_url']}/truth/state?channels=futures"
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+            futures = json.load(answer)
+
+    assert login_ok["channels"] == ["futures", "oddsFutures"]
+    assert len(futures) == 3
+
+
+def test_a_flag_and_a_knob_that_contradict_each_other_are_named() -> None:
+    done = run("gateway", "--as-of", "--knob", "as_of=false")
+
+    assert done.stderr == "lastseen: as_of is set twice: --as-of and --knob\n"
+
+
+def test_the_choices_of_a_knob_are_named_when_it_is_set_to_none_of_them() -> None:
+    done = run("gateway", "--knob", "resume_complete=perhaps")
+
+    assert done.stderr == ("lastseen: resume_complete takes sent | late | never, not 'perhaps'\n")
+
+
+def test_the_knobs_are_listed_and_that_is_all() -> None:
+    done = run("gateway", "--knobs")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "resume_window_ms            60000" in done.stdout
+    assert "how old a cursor may be [milliseconds] (OP-A8)" in done.stdout
 
 
 def test_people_get_lines_to_copy() -> None:
@@ -405,4 +454,7 @@ def test_the_version_is_printed() -> None:
 
 
 def test_gateway_help_has_an_example() -> None:
-    assert "lastseen gateway --port 0 --faults" in run("gateway", "--help").stdout
+    text = run("gateway", "--help").stdout
+
+    assert "lastseen gateway --port 0 --faults" in text
+    assert "lastseen gateway --knob resume_complete=late" in text

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lastseen_simulator.effects import HttpRequest, Respond, Transmit
 from lastseen_simulator.gateway.bench import WALL_MS, Bench
 from lastseen_simulator.gateway.core import DEMO_KEY, Gateway, GatewayOptions, KeyGrant
-from lastseen_simulator.gateway.effects import HttpRequest, Respond, Transmit
+from lastseen_simulator.gateway.endpoints import ENDPOINTS
 from lastseen_simulator.gateway.journal import Journal, parse_entry_id
 from lastseen_simulator.profiles import profile
 
@@ -308,12 +309,18 @@ def test_no_frame_makes_the_gateway_raise(frames: list[str | bytes]) -> None:
     assert all(each.stage in ("live", "refused") for each in bench.gateway.connections())
 
 
+PARAMETERS = [
+    "sportId", "fixtureId", "fixtureIds", "futureId", "futureIds", "since", "bookmakers",
+    "currency", "mainLine", "mainLines", "includeFuture", "x",
+]  # fmt: skip
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(["/en/fixtures", "/de/fixtures/odds", "/en/fixtures/odds/main"]),
+    st.sampled_from(sorted(ENDPOINTS)).map(lambda path: f"/de{path}"),
     st.lists(
         st.tuples(
-            st.sampled_from(["sportId", "fixtureId", "fixtureIds", "since", "bookmakers", "x"]),
+            st.sampled_from(PARAMETERS),
             st.text(max_size=6) | st.sampled_from(["10", "-1", "stake", "9" * 30]),
         ),
         max_size=5,
@@ -339,6 +346,10 @@ def test_no_request_makes_the_gateway_raise(path: str, query: list[tuple[str, st
         ("coalesce", 1.5),
         ("fixtures", 0),
         ("replay_channels", ("weather",)),
+        ("channels", ("odds", "weather")),
+        ("futures", -1),
+        ("bookmakers", ()),
+        ("main_fixtures_max", 0),
     ],
 )
 def test_knobs_out_of_range_are_refused_by_name(knob: str, value: Any) -> None:

@@ -1,9 +1,10 @@
 import msgspec
 import pytest
 
+from lastseen_simulator.effects import Abort, CloseConnection, Transmit
 from lastseen_simulator.gateway.bench import Bench
 from lastseen_simulator.gateway.core import DEMO_KEY, GatewayOptions, KeyGrant
-from lastseen_simulator.gateway.effects import Abort, CloseConnection, Transmit
+from lastseen_simulator.gateway.options import SERVED_CHANNELS
 
 QUIET = GatewayOptions(rate=0)
 LIMITED = GatewayOptions(
@@ -26,7 +27,7 @@ def test_a_login_without_filters_gets_everything_the_key_may_see() -> None:
     (login_ok,) = bench.frames[bench.login(clientName="desk", lang="de")]
 
     assert login_ok["type"] == "login_ok"
-    assert login_ok["channels"] == ["bookmakers", "fixtures", "odds", "scores"]
+    assert login_ok["channels"] == list(SERVED_CHANNELS)
     assert login_ok["bookmakers"] == ["pinnacle", "stake", "bet365"]
     assert login_ok["sportIds"] is None
     assert (login_ok["clientName"], login_ok["lang"]) == ("desk", "de")
@@ -118,6 +119,23 @@ def test_a_first_frame_that_is_no_login_closes_with_4000(data: str | bytes) -> N
     assert bench.endings[connection].code == 4000  # type: ignore[union-attr] # a close, or fail
 
 
+@pytest.mark.parametrize(("live", "pregame"), [(True, False), (False, True)])
+def test_a_key_without_a_class_of_fixtures_and_futures_gets_none_of_it(
+    live: bool, pregame: bool
+) -> None:
+    bench = Bench(GatewayOptions(rate=0, keys=(KeyGrant(key="k", live=live, pregame=pregame),)))
+    subjects = bench.gateway.truth.state(channels=("fixtures", "futures")).values()
+    connection = bench.login(apiKey="k", live=True, pregame=True)
+
+    for subject in subjects:
+        bench.publish("futures" if "futureId" in subject else "fixtures", subject)
+
+    seen = [frame["payload"]["status"]["live"] for frame in bench.updates(connection)]
+    assert bench.controls(connection)[0]["access"] == {"live": live, "pregame": pregame}
+    assert set(seen) == {live}
+    assert len(seen) == sum(subject["status"]["live"] is live for subject in subjects)
+
+
 def test_gated_channels_need_a_bookmaker_and_others_do_not() -> None:
     bench = Bench(LIMITED)
 
@@ -157,18 +175,6 @@ def test_a_half_open_connection_is_nobody_for_the_limit() -> None:
         bench.login()
 
     assert bench.controls(bench.login())[0]["type"] == "login_ok"
-
-
-def test_the_close_code_of_a_failed_login_is_a_knob() -> None:
-    stays = Bench(GatewayOptions(rate=0, login_failed_close_code=None))
-    closes = Bench(GatewayOptions(rate=0, login_failed_close_code=4001))
-
-    left_open, closed = stays.login(apiKey="nope"), closes.login(apiKey="nope")
-
-    assert left_open not in stays.endings
-    assert closes.endings[closed].code == 4001  # type: ignore[union-attr] # a close, or fail
-    stays.publish("odds")
-    assert stays.updates(left_open) == []
 
 
 def test_frames_after_the_login_are_counted_and_change_nothing() -> None:

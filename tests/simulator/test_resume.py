@@ -1,35 +1,9 @@
 from typing import Any
 
 import pytest
+from bench_play import kinds, published, quiet, resumed
 
-from lastseen_simulator.gateway.bench import Bench
-from lastseen_simulator.gateway.core import GatewayOptions
-from lastseen_simulator.gateway.effects import Abort, CloseConnection
-
-
-def quiet(**knobs: Any) -> Bench:
-    return Bench(GatewayOptions(rate=0, **knobs))
-
-
-def published(bench: Bench, channel: str, count: int) -> list[str]:
-    ids: list[str] = []
-    for _ in range(count):
-        bench.advance(0.01)
-        ids.append(bench.publish(channel))
-    return ids
-
-
-def resumed(bench: Bench, cursors: dict[str, Any], **members: Any) -> int:
-    return bench.login(**{"serverEpoch": bench.gateway.epoch, "lastSeenId": cursors, **members})
-
-
-def kinds(bench: Bench, connection: int) -> list[str]:
-    """The frames after `login_ok`, data frames as their entry id."""
-    return [
-        frame["entryId"] if "channel" in frame else frame["type"]
-        for frame in bench.frames[connection][1:]
-    ]
-
+from lastseen_simulator.effects import Abort, CloseConnection
 
 CURSORS: dict[str, Any] = {
     "in the window": 0,
@@ -153,45 +127,7 @@ def test_a_buffer_that_has_lost_entries_refuses_cursors_before_them() -> None:
     assert kinds(bench, within) == [ids[4], ids[5], "resume_complete"]
 
 
-# Each knob alone explains an outcome.
-
-
-def test_an_empty_replay_may_end_without_a_word() -> None:
-    bench = quiet(empty_replay_completes=False)
-    ids = published(bench, "scores", 2)
-
-    assert kinds(bench, resumed(bench, {"scores": ids[1]})) == []
-    assert kinds(bench, resumed(bench, {"scores": ids[0]})) == [ids[1], "resume_complete"]
-
-
-def test_resume_complete_may_come_late_behind_live_entries() -> None:
-    bench = quiet(resume_complete="late", resume_complete_delay_s=8)
-    ids = published(bench, "scores", 2)
-    connection = resumed(bench, {"scores": ids[0]})
-    live = bench.publish("scores")
-    bench.advance(7.9)
-    assert kinds(bench, connection) == [ids[1], live]
-
-    bench.advance(0.2)
-
-    assert kinds(bench, connection) == [ids[1], live, "resume_complete"]
-
-
-def test_resume_complete_may_never_come() -> None:
-    bench = quiet(resume_complete="never")
-    ids = published(bench, "scores", 2)
-
-    connection = resumed(bench, {"scores": ids[0]})
-    bench.advance(60)
-
-    assert kinds(bench, connection) == [ids[1]]
-
-
-def test_replay_may_begin_with_the_entry_of_the_cursor() -> None:
-    bench = quiet(inclusive_replay=True)
-    ids = published(bench, "scores", 2)
-
-    assert kinds(bench, resumed(bench, {"scores": ids[0]})) == [*ids, "resume_complete"]
+# How a replay goes.
 
 
 def test_replay_comes_before_live_entries_by_default() -> None:
@@ -235,63 +171,6 @@ def test_replay_goes_channel_by_channel_or_by_time() -> None:
 
     assert orders["channel_by_channel"] == [*second, *first, *third]
     assert orders["by_time"] == [*first, *second, *third]
-
-
-def test_a_new_epoch_may_be_met_with_silence() -> None:
-    bench = quiet(epoch_change_verdict="silent")
-    ids = published(bench, "scores", 2)
-
-    assert kinds(bench, resumed(bench, {"scores": ids[0]}, serverEpoch="0" * 32)) == []
-
-
-@pytest.mark.parametrize(
-    ("bad_cursor", "after_login"), [("ignored", []), ("window_exceeded", ["snapshot_required"])]
-)
-def test_what_a_bad_cursor_costs_is_a_knob(bad_cursor: str, after_login: list[str]) -> None:
-    bench = quiet(bad_cursor=bad_cursor)
-    published(bench, "scores", 1)
-
-    assert kinds(bench, resumed(bench, {"scores": "x"})) == after_login
-
-
-def test_a_bad_cursor_may_fail_the_login() -> None:
-    bench = quiet(bad_cursor="login_failed")
-    published(bench, "scores", 1)
-
-    connection = resumed(bench, {"scores": "x"})
-
-    assert bench.controls(connection)[0]["error"] == "login_failed"
-
-
-def test_heads_may_be_left_out_or_null() -> None:
-    absent, null, plain = quiet(server_entry_ids=False), quiet(null_heads=True), quiet()
-    heads = []
-    for bench in (absent, null, plain):
-        entry_id = bench.publish("scores")
-        (login_ok,) = bench.frames[bench.login(channels=["fixtures", "scores"])]
-        heads.append(login_ok["resume"].get("serverEntryIds", "absent"))
-
-    assert heads == ["absent", {"fixtures": None, "scores": entry_id}, {"scores": entry_id}]
-
-
-@pytest.mark.parametrize(
-    ("rule", "sequences"), [("never", [1, 2, 3]), ("epoch", [1, 2, 1]), ("millisecond", [0, 1, 0])]
-)
-def test_where_sequence_numbers_start_anew(rule: str, sequences: list[int]) -> None:
-    bench = quiet(sequence_restarts=rule)
-    ids = [bench.publish("scores"), bench.publish("scores")]
-    bench.gateway.restart(announce=False, now=bench.now)
-    bench.advance(0.5)
-    ids.append(bench.publish("scores"))
-
-    assert [int(each.partition("-")[2]) for each in ids] == sequences
-
-
-def test_coalescing_leaves_holes_in_the_sequence_and_nowhere_else() -> None:
-    bench = quiet(coalesce=1.0)
-    ids = [bench.publish("odds"), bench.publish("odds"), bench.publish("scores")]
-
-    assert [each.partition("-")[2] for each in ids] == ["2", "4", "1"]
 
 
 # Restarts and moves.

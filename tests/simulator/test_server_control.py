@@ -12,7 +12,9 @@ import trio
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 
+from lastseen_simulator.channels import STATEFUL_CHANNELS
 from lastseen_simulator.gateway.core import DEMO_KEY, GatewayOptions
+from lastseen_simulator.gateway.options import SERVED_CHANNELS
 from lastseen_simulator.server import GatewayServer, open_gateway
 
 
@@ -72,6 +74,20 @@ async def test_publish_returns_ids_that_are_in_the_truth_log() -> None:
     assert published == body["entryIds"]
 
 
+@pytest.mark.parametrize("channel", SERVED_CHANNELS)
+async def test_every_channel_can_be_published_on_with_and_without_a_payload(channel: str) -> None:
+    odd = {"fixtureId": None, channel: [1, {"x": None}]}
+    async with controlled() as control:
+        made = await control.post("publish", {"channel": channel})
+        scripted = await control.post("publish", {"channel": channel, "payload": odd})
+        records = [json.loads(line) for line in (await control.text("truth")).splitlines()]
+
+    assert made[0] == scripted[0] == 200
+    entries = {each["entryId"]: each for each in records if each["kind"] == "entry"}
+    assert entries[made[1]["entryId"]]["channel"] == channel
+    assert entries[scripted[1]["entryId"]]["payload"] == odd
+
+
 async def test_a_payload_of_ones_own_is_published_as_it_is() -> None:
     payload = {"fixtureId": "f-1", "scores": {"p1": {"period": "p1", "participant1Score": 9}}}
     async with controlled() as control:
@@ -87,8 +103,11 @@ async def test_the_state_is_restricted_by_every_filter() -> None:
         _, fixtures = await control.get("truth/state?channels=fixtures")
         _, soccer = await control.get("truth/state?channels=fixtures&sportIds=10")
         _, one_book = await control.get("truth/state?channels=odds,bookmakers&bookmakers=stake")
+        future_id = next(key for key in everything if key.startswith("futures/")).split("/")[1]
+        _, one_future = await control.get(f"truth/state?channels=oddsFutures&futureIds={future_id}")
 
-    assert {key.split("/")[0] for key in everything} >= {"fixtures", "odds", "bookmakers"}
+    assert {key.split("/")[0] for key in everything} == set(STATEFUL_CHANNELS)
+    assert {key.split("/")[1] for key in one_future} == {future_id}
     assert {key.split("/")[0] for key in fixtures} == {"fixtures"}
     assert {value["sport"]["sportId"] for value in soccer.values()} == {10}
     assert {key.split("/")[2] for key in one_book} == {"stake"}
@@ -148,6 +167,7 @@ async def test_restart_pause_resume_and_reconnect_are_accepted_without_a_body() 
         ("publish", '{"channel": "scores", "cuont": 2}', "cuont"),
         ("publish", '{"channel": "scores", "count": 0}', "count"),
         ("publish", '{"channel": "no-such"}', "no-such"),
+        ("publish", '{"channel": "odds", "payload": [1]}', "payload"),
         ("restart", '{"announce": 1}', "announce"),
         ("drop", '{"connection": 7}', "no open connection 7"),
         ("reconnect", '{"grace_s": -1}', "grace_s"),

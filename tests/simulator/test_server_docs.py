@@ -10,7 +10,7 @@ from lastseen_simulator import control
 from lastseen_simulator.command.gateway import gateway
 from lastseen_simulator.faults import KINDS, VIOLATIONS, Fault, load_faults
 from lastseen_simulator.positions import parse_position
-from lastseen_simulator.profiles import PROFILES
+from lastseen_simulator.profiles import POLYNODE_PROFILES, PROFILES
 
 DOCS = Path(__file__).parents[2] / "docs"
 FAULTS = (DOCS / "reference/faults.md").read_text()
@@ -51,10 +51,11 @@ def test_every_position_on_the_page_is_one() -> None:
 
 
 def test_every_profile_is_on_the_page_with_its_size() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", section(FAULTS, "Profiles"), re.MULTILINE)
+    pattern = r"^\| `(\w+)` \| (\d+) \| (\d+) \|"
+    rows = re.findall(pattern, section(FAULTS, "Profiles"), re.MULTILINE)
 
-    assert {name: int(size) for name, size in rows} == {
-        name: len(faults) for name, faults in PROFILES.items()
+    assert {name: (int(one), int(other)) for name, one, other in rows} == {
+        name: (len(faults), len(POLYNODE_PROFILES[name])) for name, faults in PROFILES.items()
     }
 
 
@@ -77,5 +78,5 @@ def test_every_option_of_the_command_is_on_the_page() -> None:
     rows = set(re.findall(r"^\| `(--[a-z-]+)` \|", HOW_TO, re.MULTILINE))
     options = {option.opts[0] for option in gateway.params if isinstance(option, click.Option)}
 
-    # One dialect is no choice, and --allow-remote is explained with --host.
-    assert rows == options - {"--dialect", "--allow-remote"}
+    # --allow-remote is explained with --host.
+    assert rows == options - {"--allow-remote"}

@@ -15,20 +15,22 @@ import trio.testing
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from lastseen_simulator.faults import Receipt
-from lastseen_simulator.gateway.core import Gateway
-from lastseen_simulator.gateway.effects import (
+from lastseen_simulator.effects import (
     Abort,
     CloseConnection,
     Effect,
     HttpRequest,
     HttpResponse,
+    Ping,
     RefuseConnections,
+    RefuseUpgrade,
     Respond,
     Stall,
     Transmit,
     TransmitRaw,
 )
+from lastseen_simulator.faults import Receipt
+from lastseen_simulator.gateway.core import Gateway
 from lastseen_simulator.outbox import encode_frame
 from lastseen_simulator.server import GatewayServer, open_gateway
 from lastseen_simulator.websocket_door import accept_key
@@ -46,9 +48,16 @@ class ScriptedGateway:
     on_connect: Callable[[int], list[Effect]] = lambda _: []
     on_request: Callable[[int, HttpRequest], list[Effect]] = lambda _number, _request: []
     on_drop: list[Effect] = attrs.field(factory=list[Effect])
+    on_upgrade: Callable[[int, HttpRequest], list[Effect]] = lambda _number, _request: []
     deadline: float | None = None
     told: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
     _effects: list[Effect] = attrs.field(factory=list[Effect])
+
+    def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:
+        self._effects += self.on_upgrade(connection, http)
+
+    def handle_pong(self, connection: int, *, now: float) -> None:
+        self.told.append(("pong", connection))
 
     def handle_connected(self, connection: int, *, now: float) -> None:
         self.told.append(("connected", connection))
@@ -193,6 +202,74 @@ async def test_messages_arrive_as_text_and_as_binary_in_order() -> None:
 
     assert got == ["a", b"\x81b", "c" * 70_000]
     assert gateway.told == [("connected", 1), ("frame", 1, "go"), ("disconnected", 1)]
+
+
+async def test_an_upgrade_may_be_refused_with_any_answer() -> None:
+    body = b'{"error":"come back later"}'
+    headers = (("Content-Type", "application/json"),)
+
+    def judge(connection: int, http: HttpRequest) -> list[Effect]:
+        if http.query == (("key", "good"),):
+            return []
+        response = HttpResponse(status=429, headers=headers, body=body)
+        return [RefuseUpgrade(connection=connection, response=response)]
+
+    gateway = ScriptedGateway(on_upgrade=judge)
+
+    def talk(url: str) -> InvalidStatus:
+        with pytest.raises(InvalidStatus) as refused:
+            dial(f"{url}?key=bad")
+        with dial(f"{url}?key=good"):
+            return refused.value
+
+    async with serve(gateway) as server:
+        refusal = await in_thread(talk, server.ws_url)
+        await told(server, gateway, "disconnected", 2)
+
+    assert (refusal.response.status_code, refusal.response.body) == (429, body)
+    assert gateway.told == [("connected", 2), ("disconnected", 2)]
+
+
+async def test_an_upgrade_may_be_met_with_silence() -> None:
+    silent = HttpResponse(status=101, headers=(), body=b"", silent=True)
+    gateway = ScriptedGateway(
+        on_upgrade=lambda number, _: [RefuseUpgrade(connection=number, response=silent)]
+    )
+
+    def talk(port: int) -> bytes:
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=20)) as raw:
+            raw.sendall(
+                b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            raw.shutdown(socket.SHUT_WR)
+            return read_all(raw)
+
+    async with serve(gateway) as server:
+        assert await in_thread(talk, server.port) == b""
+    assert gateway.told == []
+
+
+async def test_a_ping_goes_out_and_its_pong_is_told() -> None:
+    gateway = ScriptedGateway(on_frame={"go": [Ping(connection=1), text(1, "pinged")]})
+
+    def talk(url: str) -> None:
+        with dial(url) as client:
+            client.send("go")
+            assert client.recv(timeout=20) == "pinged"
+            client.send("ponged")
+
+    async with serve(gateway) as server:
+        await in_thread(talk, server.ws_url)
+        await told(server, gateway, "disconnected", 1)
+
+    assert gateway.told == [
+        ("connected", 1),
+        ("frame", 1, "go"),
+        ("pong", 1),
+        ("frame", 1, "ponged"),
+        ("disconnected", 1),
+    ]
 
 
 async def test_a_fragmented_message_is_handed_over_whole() -> None:

@@ -3,9 +3,14 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from lastseen_simulator.verdict import ChannelVerdict, compare
 
-CHANNELS = ("fixtures", "scores", "odds", "bookmakers")
+CHANNELS = (
+    "fixtures", "scores", "clocks", "odds", "bookmakers",
+    "futures", "oddsFutures", "bookmakersFutures", "currencies",
+)  # fmt: skip
 ROW = {"bookmaker": "stake", "price": Decimal("1.90"), "active": True, "limit": None}
 
 
@@ -15,6 +20,11 @@ def truth(**units: Any) -> dict[str, Any]:
         "scores/f1/p1": {"participant1Score": 1},
         "odds/f1/stake/a": dict(ROW),
         "bookmakers/f1/stake": {"hasOdds": True},
+        "clocks/f1": {"currentTime": "01:00", "stopped": False},
+        "futures/g1": {"futureId": "g1", "status": {"statusId": 0}},
+        "oddsFutures/g1/stake/a": dict(ROW),
+        "bookmakersFutures/g1/stake": {"hasOdds": True},
+        "currencies/EUR": {"currencyValue": 0.91},
         **units,
     }
 
@@ -109,14 +119,48 @@ def test_values_inside_values_are_compared() -> None:
     assert "participants" in (other["fixtures"] or "")
 
 
-def test_odds_and_bookmakers_of_finished_fixtures_are_nobody_s_business() -> None:
-    for status_id in (2, 3):
-        over = {"fixtures/f1": {"fixtureId": "f1", "status": {"statusId": status_id}}}
-        true = truth(**over)
-        del true["odds/f1/stake/a"]
-        del true["bookmakers/f1/stake"]
+@pytest.mark.parametrize("status_id", [2, 3])
+@pytest.mark.parametrize(
+    ("root", "gated"),
+    [
+        ("fixtures/f1", ("odds/f1/stake/a", "bookmakers/f1/stake")),
+        ("futures/g1", ("oddsFutures/g1/stake/a", "bookmakersFutures/g1/stake")),
+    ],
+)
+def test_odds_and_bookmakers_of_what_is_over_are_nobody_s_business(
+    root: str, gated: tuple[str, ...], status_id: int
+) -> None:
+    over = {root: {"status": {"statusId": status_id}}}
+    true = {key: value for key, value in truth(**over).items() if key not in gated}
 
-        assert not differences(truth(**over), true)
+    assert not differences(truth(**over), true)
+    live = {root: {"status": {"statusId": 1}}}
+    assert len(differences(truth(**live), true | live)) == 2
+
+
+def test_a_status_of_another_shape_ends_nothing() -> None:
+    for status in (None, 2, "over", {"statusId": "2"}):
+        odd = {"fixtures/f1": {"status": status}, "futures/g1": 7}
+
+        assert not differences(truth(**odd), truth(**odd))
+        assert differences(truth(**odd, **{"odds/f1/stake/b": {}}), truth(**odd))
+
+
+def test_a_rate_may_be_a_bare_number() -> None:
+    for same in (0.91, Decimal("0.910")):
+        assert not differences(truth(**{"currencies/EUR": same}), truth(**{"currencies/EUR": 0.91}))
+    found = differences(truth(**{"currencies/EUR": 0.92}), truth(**{"currencies/EUR": 0.91}))
+    assert found == {"currencies": "currencies/EUR: 0.92 should be 0.91"}
+
+
+@pytest.mark.parametrize("blank", [{}, {"currentTime": None, "stopped": None}, None])
+def test_a_clock_of_nothing_but_nulls_is_no_clock(blank: Any) -> None:
+    clocks = {"clocks/f2": blank}
+
+    assert not differences(truth(**clocks))
+    assert not differences(truth(), truth(**clocks))
+    assert "clocks" in differences(truth(**{"clocks/f1": blank}))
+    assert "clocks" in differences(truth(**{"clocks/f2": {"stopped": False}}))
 
 
 def test_scores_of_finished_fixtures_still_count() -> None:

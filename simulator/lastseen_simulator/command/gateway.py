@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any, Final, cast
 import attrs
 import click
 import trio
+from click.core import ParameterSource
 
 from lastseen_simulator.command import CommandError
+from lastseen_simulator.command._knobs import knob_lines
 from lastseen_simulator.command.happenings import (
     TruthFile,
     follow,
@@ -20,21 +23,33 @@ from lastseen_simulator.command.happenings import (
     json_line,
     write_line,
 )
+from lastseen_simulator.fault_kinds import DIALECTS
 from lastseen_simulator.faults import Fault, FaultFileError, load_faults
 from lastseen_simulator.gateway.core import DEMO_KEY, GatewayOptions, KeyGrant
-from lastseen_simulator.profiles import PROFILES
-from lastseen_simulator.server import GatewayServer, open_gateway
+from lastseen_simulator.gateway.options import SERVED_CHANNELS
+from lastseen_simulator.knobs import KnobError, knobs_in, parse_knobs
+from lastseen_simulator.polynode import options as polynode
+from lastseen_simulator.polynode.options import PolyNodeOptions
+from lastseen_simulator.profiles import profiles_of
+from lastseen_simulator.server import AnyOptions, GatewayServer, open_gateway
 
 __all__ = ["gateway"]
 
 DEFAULT_PORT: Final = 8765
+
+_OPTIONS: Final[Mapping[str, type[AnyOptions]]] = {
+    "oddspapi": GatewayOptions,
+    "polynode": PolyNodeOptions,
+}
+_DEMO_KEYS: Final[Mapping[str, str]] = {"oddspapi": DEMO_KEY, "polynode": polynode.DEMO_KEY}
 
 
 @attrs.frozen(kw_only=True)
 class _Plan:
     """Everything the command line said."""
 
-    options: GatewayOptions
+    dialect: str
+    options: AnyOptions
     faults: tuple[Fault, ...]
     host: str
     port: int
@@ -51,11 +66,14 @@ Examples:
   lastseen gateway                              a well-behaved feed on port 8765
   lastseen gateway --port 0 --faults hostile    a free port, and trouble
   lastseen gateway --json --faults faults.toml --truth truth.jsonl
+  lastseen gateway --knob resume_complete=late --knob null_heads=true
+  lastseen gateway --knobs                      everything that --knob can set
+  lastseen gateway --dialect polynode           settlements from pending to confirmed
 """,
 )
 @click.option(
     "--dialect",
-    type=click.Choice(["oddspapi"]),
+    type=click.Choice(DIALECTS),
     default="oddspapi",
     show_default=True,
     help="Which feed to play.",
@@ -74,8 +92,8 @@ Examples:
     "--rate",
     type=click.FloatRange(0, 100_000),
     default=20.0,
-    show_default=True,
-    help="Entries per second; 0 for none.",
+    show_default="20, polynode 4",
+    help="Entries per second, or settlements; 0 for none.",
 )
 @click.option(
     "--fixtures",
@@ -83,6 +101,19 @@ Examples:
     default=6,
     show_default=True,
     help="Fixtures on offer at a time.",
+)
+@click.option(
+    "--futures",
+    type=click.IntRange(0, 10_000),
+    default=2,
+    show_default=True,
+    help="Futures on offer at a time.",
+)
+@click.option(
+    "--channels",
+    default=",".join(SERVED_CHANNELS),
+    show_default="all",
+    help="Channels to serve at all, with commas.",
 )
 @click.option("--faults", metavar="FILE|PROFILE", help="A TOML file of faults, or a named set.")
 @click.option("--as-of", is_flag=True, help="Let REST answers say what they cover (X-As-Of).")
@@ -107,6 +138,18 @@ Examples:
     help="Whether live entries may mix with replayed ones.",
 )
 @click.option(
+    "--knob",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set anything --knobs lists; may be repeated.",
+)
+@click.option(
+    "--knobs",
+    is_flag=True,
+    help="List the knobs of the dialect with defaults and meanings.",
+)
+@click.option(
     "--key",
     envvar="LASTSEEN_API_KEY",
     show_envvar=True,
@@ -127,25 +170,31 @@ def gateway(
     truth: str | None,
     as_json: bool,
     quiet: bool,
-    **knobs: Any,
+    settings: tuple[str, ...],
+    knobs: bool,
+    **flags: Any,
 ) -> int:
     """Run a local gateway: WebSocket, REST and a control API on one port.
 
     It needs no flags: the demo key opens it, the market moves, and nothing goes wrong until you ask
     for it with --faults. Stop it with Ctrl-C.
     """
-    del dialect
+    if knobs:
+        click.echo("\n".join(knob_lines(knobs_in(_OPTIONS[dialect]))))
+        return 0
     _check_host(host, allow_remote=allow_remote)
+    demo_key = _DEMO_KEYS[dialect]
     plan = _Plan(
-        options=_options(key, **knobs),
-        faults=_read_faults(faults),
+        dialect=dialect,
+        options=_options(dialect, key, settings, flags),
+        faults=_read_faults(faults, dialect),
         host=host,
         port=port,
         seed=seed,
         as_json=as_json,
         quiet=quiet,
         truth=truth,
-        shown_key=DEMO_KEY if key in (None, "", DEMO_KEY) else "***",
+        shown_key=demo_key if key in (None, "", demo_key) else "***",
     )
     try:
         return trio.run(partial(_serve, plan))
@@ -157,27 +206,40 @@ def gateway(
 
 
 def _options(
-    key: str | None,
-    *,
-    rate: float,
-    fixtures: int,
-    as_of: bool,
-    resume_window_ms: int,
-    replay_channels: str,
-    replay_order: Any,
-) -> GatewayOptions:
+    dialect: str, key: str | None, settings: tuple[str, ...], flags: Mapping[str, Any]
+) -> AnyOptions:
+    """The options; a flag is a knob of the same name, so nobody may say both."""
+    context = click.get_current_context()
+    kind = _OPTIONS[dialect]
+    said = {
+        name: value
+        for name, value in flags.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    for name in ("replay_channels", "channels"):
+        if name in said:
+            said[name] = _names(said[name])
     try:
-        return GatewayOptions(
-            keys=(KeyGrant(key=key or DEMO_KEY),),
-            rate=rate,
-            fixtures=fixtures,
-            as_of=as_of,
-            resume_window_ms=resume_window_ms,
-            replay_channels=tuple(part for part in replay_channels.split(",") if part),
-            replay_order=replay_order,
-        )
+        known = {each.name for each in knobs_in(kind)}
+        for name in said:
+            if name not in known:
+                raise KnobError(f"{dialect} has no --{name.replace('_', '-')}")
+        values = parse_knobs(kind, settings)
+        for name in said:
+            if name in values:
+                raise KnobError(f"{name} is set twice: --{name.replace('_', '-')} and --knob")
+        values |= said
+        if dialect == "polynode":
+            return PolyNodeOptions(
+                keys=(polynode.KeyGrant(key=key or polynode.DEMO_KEY),), **values
+            )
+        return GatewayOptions(keys=(KeyGrant(key=key or DEMO_KEY),), **values)
     except ValueError as error:
         raise CommandError(str(error), exit_code=2) from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
 
 
 def _check_host(host: str, *, allow_remote: bool) -> None:
@@ -196,16 +258,17 @@ def _check_host(host: str, *, allow_remote: bool) -> None:
     )
 
 
-def _read_faults(name: str | None) -> tuple[Fault, ...]:
+def _read_faults(name: str | None, dialect: str) -> tuple[Fault, ...]:
     if name is None:
         return ()
-    if name in PROFILES:
+    profiles = profiles_of(dialect)
+    if name in profiles:
         # A file of the same name is ./NAME; a directory called "release" must not get in the way.
-        return PROFILES[name]
+        return profiles[name]
     try:
-        return load_faults(Path(name).read_text(encoding="utf-8"))
+        return load_faults(Path(name).read_text(encoding="utf-8"), dialect)
     except FileNotFoundError:
-        names = ", ".join(sorted(PROFILES))
+        names = ", ".join(sorted(profiles))
         trouble = f"--faults {name}: neither a file nor a profile (profiles: {names})"
     except OSError as error:
         trouble = f"--faults {name}: {error.strerror}"
@@ -279,13 +342,14 @@ def _bind_trouble(plan: _Plan, error: OSError) -> str:
 
 
 def _announce(plan: _Plan, server: GatewayServer) -> None:
+    rest = {"rest_url": server.rest_url} if plan.dialect == "oddspapi" else {}
     ready = {
         "event": "ready",
-        "dialect": "oddspapi",
+        "dialect": plan.dialect,
         "port": server.port,
         "ws_url": server.ws_url,
         "http_url": server.http_url,
-        "rest_url": server.rest_url,
+        **rest,
         "control_url": server.control_url,
         "key": plan.shown_key,
         "seed": plan.seed,
@@ -297,22 +361,27 @@ def _announce(plan: _Plan, server: GatewayServer) -> None:
 
 
 def _banner(plan: _Plan, server: GatewayServer) -> str:
-    public = plan.shown_key == DEMO_KEY
-    key = DEMO_KEY if public else "$LASTSEEN_API_KEY"
-    prefix = f"LASTSEEN_API_KEY={DEMO_KEY} " if public else ""
-    count = len(plan.faults)
+    demo_key = _DEMO_KEYS[plan.dialect]
+    public = plan.shown_key == demo_key
+    key = demo_key if public else "$LASTSEEN_API_KEY"
+    prefix = f"LASTSEEN_API_KEY={demo_key} " if public else ""
+    count, rate = len(plan.faults), plan.options.rate
     faults = f"{count or 'no'} fault{'' if count == 1 else 's'}"
+    rest = [f"  REST       {server.rest_url}"]
+    look = f'  curl "{server.rest_url}/fixtures?sportId=10&apiKey={key}"'
+    if plan.dialect != "oddspapi":
+        rest, look = [], f"  curl {server.control_url}/truth/state"
     return "\n".join(
         [
-            f"lastseen gateway: oddspapi, seed {plan.seed}, {plan.options.rate:g}/s, {faults}",
+            f"lastseen gateway: {plan.dialect}, seed {plan.seed}, {rate:g}/s, {faults}",
             f"  WebSocket  {server.ws_url}",
-            f"  REST       {server.rest_url}",
+            *rest,
             f"  control    {server.control_url}",
             f"  key        {plan.shown_key}{' (public, for demonstrations)' if public else ''}",
             "",
             "In another terminal:",
-            f"  {prefix}lastseen tail --dialect oddspapi {server.ws_url}",
-            f'  curl "{server.rest_url}/fixtures?sportId=10&apiKey={key}"',
+            f"  {prefix}lastseen tail --dialect {plan.dialect} {server.ws_url}",
+            look,
             f"  curl -X POST {server.control_url}/restart",
             "",
             "Ctrl-C stops it.",

@@ -32,6 +32,10 @@ _NAMES: Final[Mapping[str, str]] = {
     "fault": "fault",
     "epoch": "restart",
     "request": "request_error",
+    "upgrade": "upgrade_refused",
+    "subscribe": "subscribe",
+    "unsubscribe": "unsubscribe",
+    "restart": "restart",
 }
 """Kinds of truth records that are happenings, and what they are called."""
 
@@ -41,7 +45,7 @@ def happening(record: Record) -> dict[str, Any] | None:
     name = _NAMES.get(record["kind"])
     if name is None:
         return None
-    if name == "request_error" and record["status"] < 400:
+    if name in ("request_error", "upgrade_refused") and record["status"] < 400:
         return None
     if name == "restart" and record.get("cause") == "start":
         return None
@@ -61,7 +65,10 @@ def human_line(event: Mapping[str, Any]) -> str:
         "login": lambda: _login(event),
         "closed": lambda: _closed(event),
         "fault": lambda: f"fault {event['fault']} fired: {event['fault_kind']} {event['detail']}",
-        "restart": lambda: f"epoch {event['epoch'][:8]} ({event['cause']})",
+        "restart": lambda: _restart(event),
+        "upgrade_refused": lambda: f"upgrade refused with {event['status']}",
+        "subscribe": lambda: _subscribe(event),
+        "unsubscribe": lambda: f"connection {event['connection']} unsubscribe: {event['verdict']}",
         "request_error": lambda: f"{event['method']} {event['path']} answered {event['status']}",
     }[event["event"]]()
     return f"{event['at']:9.3f}  {said.rstrip()}"
@@ -74,6 +81,19 @@ def _login(event: Mapping[str, Any]) -> str:
     wanted = ",".join(str(each) for each in channels) if channels else "all"
     how = ", resuming" if login.get("lastSeenId") else ""
     return f"connection {event['connection']} login: {event['verdict']} ({wanted}{how})"
+
+
+def _subscribe(event: Mapping[str, Any]) -> str:
+    wanted = event["type"] or "settlements"
+    filtered = f" with {', '.join(event['filters'])}" if event["filters"] else ""
+    return f"connection {event['connection']} subscribe: {event['verdict']} ({wanted}{filtered})"
+
+
+def _restart(event: Mapping[str, Any]) -> str:
+    epoch = event.get("epoch")
+    return (
+        f"restart ({event['cause']})" if epoch is None else f"epoch {epoch[:8]} ({event['cause']})"
+    )
 
 
 def _closed(event: Mapping[str, Any]) -> str:

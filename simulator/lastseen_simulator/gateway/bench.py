@@ -6,9 +6,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from lastseen_simulator.faults import Fault, Receipt
-from lastseen_simulator.gateway.core import Gateway
-from lastseen_simulator.gateway.effects import (
+from lastseen_simulator.effects import (
     Abort,
     CloseConnection,
     Effect,
@@ -17,7 +15,10 @@ from lastseen_simulator.gateway.effects import (
     Respond,
     Transmit,
 )
+from lastseen_simulator.faults import Fault, Receipt
+from lastseen_simulator.gateway.core import Gateway
 from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions
+from lastseen_simulator.virtual_driver import VirtualDriver
 
 __all__ = ["WALL_MS", "Bench"]
 
@@ -37,35 +38,41 @@ class Bench:
 
     options: GatewayOptions = attrs.field(factory=GatewayOptions)
     seed: int = 0
-    now: float = 0.0
+    _begins_at: float = attrs.field(default=0.0, alias="now")
     gateway: Gateway = attrs.field(init=False)
-    effects: list[Effect] = attrs.field(init=False, factory=list[Effect])
     frames: dict[int, list[Any]] = attrs.field(init=False, factory=dict[int, list[Any]])
     endings: dict[int, CloseConnection | Abort] = attrs.field(
         init=False, factory=dict[int, CloseConnection | Abort]
     )
     _numbers: int = attrs.field(init=False, default=0)
+    _driver: VirtualDriver = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.gateway = Gateway(self.options, rng=random.Random(self.seed), wall_ms_at_zero=WALL_MS)
-        self.gateway.handle_deadline(now=self.now)
+        self._driver = VirtualDriver(self.gateway, self._take, self._begins_at)
         self.settle()
+
+    @property
+    def now(self) -> float:
+        """Seconds of the gateway's clock."""
+        return self._driver.now
+
+    @now.setter
+    def now(self, moment: float) -> None:
+        self._driver.now = moment
+
+    @property
+    def effects(self) -> list[Effect]:
+        """Everything the gateway wanted done, in order."""
+        return self._driver.effects
 
     def settle(self) -> None:
         """Drains effects and rings whatever is due by now."""
-        self._drain()
-        while (deadline := self.gateway.poll_deadline()) is not None and deadline[0] <= self.now:
-            self.gateway.handle_deadline(now=self.now)
-            self._drain()
+        self._driver.settle()
 
     def advance(self, seconds: float) -> None:
         """Lets time pass, stopping at every deadline on the way."""
-        end = self.now + seconds
-        while (deadline := self.gateway.poll_deadline()) is not None and deadline[0] <= end:
-            self.now = max(self.now, deadline[0])
-            self.gateway.handle_deadline(now=self.now)
-            self._drain()
-        self.now = end
+        self._driver.advance(seconds)
 
     def connect(self) -> int:
         """Opens a connection and returns its number."""
@@ -145,21 +152,19 @@ class Bench:
         """The entry ids a connection received."""
         return [frame["entryId"] for frame in self.updates(connection, channel)]
 
-    def _drain(self) -> None:
-        for effect in self.gateway.poll_effects():
-            self.effects.append(effect)
-            match effect:
-                case Transmit(cut_at=None):
-                    self.frames[effect.connection].append(_decoded(effect.data))
-                case CloseConnection() | Abort():
-                    self.endings[effect.connection] = effect
-                case _:
-                    pass
+    def _take(self, effect: Effect) -> None:
+        match effect:
+            case Transmit(cut_at=None):
+                self.frames[effect.connection].append(_decoded(effect.data))
+            case CloseConnection() | Abort():
+                self.endings[effect.connection] = effect
+            case _:
+                pass
 
 
 def _decoded(data: str | bytes) -> Any:
     try:
-        if isinstance(data, str):
+        if isinstance(data, str) or data.startswith(b"{"):
             return msgspec.json.decode(data)
         return msgspec.msgpack.decode(data)
     except msgspec.DecodeError:

@@ -9,37 +9,29 @@ its login covers. It is the oracle for clients: it shares the wire with them and
 """
 
 import random
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
 
 from lastseen.dialects.oddspapi.wire import Reconnect
+from lastseen_simulator.alarms import Alarm, Alarms, Rhythm, Timer
+from lastseen_simulator.delivery import Delivery
+from lastseen_simulator.effects import Effect, HttpRequest, Respond
 from lastseen_simulator.faults import Fault, Receipt
-from lastseen_simulator.gateway.alarms import Alarm, Alarms, Timer
-from lastseen_simulator.gateway.connections import Connection, ConnectionView, Outgoing
-from lastseen_simulator.gateway.delivery import Delivery
-from lastseen_simulator.gateway.effects import (
-    Effect,
-    HttpRequest,
-    ListenerMode,
-    RefuseConnections,
-    Respond,
-)
+from lastseen_simulator.gateway.connections import Connection, ConnectionView
 from lastseen_simulator.gateway.epochs import Epochs
-from lastseen_simulator.gateway.feed import Feed, Publication
+from lastseen_simulator.gateway.feed import Feed, Publication, market_of
 from lastseen_simulator.gateway.history import Picture
-from lastseen_simulator.gateway.mischief import Mischief, Placed
+from lastseen_simulator.gateway.journal import Entry
 from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions, KeyGrant
 from lastseen_simulator.gateway.rest import SnapshotService, split_path
 from lastseen_simulator.gateway.sessions import Encoded, Sessions
-from lastseen_simulator.gateway.strikes import (
-    changed_response,
-    concerns_response,
-    concerns_service,
-    strike_connection,
-    strike_service,
-)
-from lastseen_simulator.market import Market
+from lastseen_simulator.gateway.strikes import EpochStrikes, changed_response
+from lastseen_simulator.gateway.timers import SessionTimer
+from lastseen_simulator.lines import Line, Outgoing
+from lastseen_simulator.mischief import Mischief, Placed
+from lastseen_simulator.strikes import Strikes, concerns_response
 from lastseen_simulator.truth import REDACTED, TruthLog, is_secret
 
 __all__ = ["DEMO_KEY", "ConnectionView", "Gateway", "GatewayOptions", "KeyGrant"]
@@ -48,6 +40,15 @@ CATCH_UP_MAX: Final = 1000
 """Market happenings made up for in one call, after a driver was away for long."""
 
 FIN_CODE: Final = 1006
+
+_FILTERS: Final[Mapping[str, tuple[str, type]]] = {
+    "channels": ("channels", str),
+    "sportIds": ("sport_ids", int),
+    "tournamentIds": ("tournament_ids", int),
+    "fixtureIds": ("fixture_ids", str),
+    "futureIds": ("future_ids", str),
+    "bookmakers": ("bookmakers", str),
+}
 
 
 @attrs.define(eq=False, init=False)
@@ -68,12 +69,12 @@ class Gateway:
     _mischief: Mischief
     _delivery: Delivery
     _sessions: Sessions
+    _strikes: Strikes
     _snapshots: SnapshotService
     _connections: dict[int, Connection]
     _accepted: int
-    _superseded: list[Outgoing]
-    _started_at: float | None
-    _listener_until: float
+    _superseded: list[Entry]
+    _ticks: int
 
     def __init__(
         self, options: GatewayOptions, *, rng: random.Random, wall_ms_at_zero: int
@@ -84,16 +85,11 @@ class Gateway:
         self._connections = {}
         self._superseded = []
         self._accepted = 0
-        self._started_at = None
-        self._listener_until = 0.0
+        self._ticks = 0
         self._alarms = Alarms()
         self._mischief = Mischief()
         # One generator an actor, so that what one draws does not disturb the others.
-        market = Market(
-            fixture_count=options.fixtures,
-            bookmaker_slugs=options.bookmakers,
-            rng=random.Random(rng.getrandbits(64)),
-        )
+        market = market_of(options, random.Random(rng.getrandbits(64)))
         self._feed = Feed(
             options=options,
             truth=self.truth,
@@ -109,9 +105,8 @@ class Gateway:
             effects=self._effects,
             truth=self.truth,
             mischief=self._mischief,
-            strike=self._strike,
-            supersede=self._supersede_soon,
-            require_snapshot=self.require_snapshot,
+            strike=self._strike_line,
+            withheld=self._make_up_for,
         )
         self._sessions = Sessions(
             options=options,
@@ -120,20 +115,46 @@ class Gateway:
             delivery=self._delivery,
             alarms=self._alarms,
         )
-        self._snapshots = SnapshotService(options=options, market=market)
+        own = EpochStrikes(service=self, delivery=self._delivery)
+        self._strikes = Strikes(
+            dialect=self.dialect,
+            mischief=self._mischief,
+            delivery=self._delivery,
+            alarms=self._alarms,
+            meant=self._meant,
+            all_kinds=own.all_kinds(),
+            one_kinds=own.one_kinds(),
+        )
+        self._snapshots = SnapshotService(options=options)
+
+    @property
+    def dialect(self) -> str:
+        """What it speaks."""
+        return "oddspapi"
+
+    @property
+    def filters(self) -> Mapping[str, tuple[str, type]]:
+        """What `GET truth/state` takes."""
+        return _FILTERS
 
     # What happens.
+
+    def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:
+        """A client asks for a WebSocket; everybody gets one, for the key comes with the login."""
+
+    def handle_pong(self, connection: int, *, now: float) -> None:
+        """A pong arrived; this gateway asks for none, the pinging is the client's (§1)."""
 
     def handle_connected(self, connection: int, *, now: float) -> None:
         """A WebSocket upgrade was accepted; numbers are unique and ascend from 1."""
         self._open(now)
         self._accepted += 1
-        opened = Connection(number=connection, ordinal=self._accepted)
-        self._connections[connection] = opened
-        self.truth.write("opened", now=now, connection=connection, ordinal=opened.ordinal)
-        self._alarms.set(Timer.LOGIN, now + self.options.login_timeout_s, connection=connection)
-        for placed in self._mischief.on_open(opened.ordinal, now=now):
-            self._strike(placed, opened, now)
+        line = Line(number=connection, ordinal=self._accepted)
+        self._connections[connection] = Connection(line=line)
+        self.truth.write("opened", now=now, connection=connection, ordinal=line.ordinal)
+        late = now + self.options.login_timeout_s
+        self._alarms.set(SessionTimer.LOGIN, late, connection=connection)
+        self._strikes.strike_each(self._mischief.on_open(line.ordinal, now=now), line, now)
         self._forget_ended()
 
     def handle_frame(self, connection: int, data: str | bytes, *, now: float) -> None:
@@ -145,8 +166,8 @@ class Gateway:
         if speaker.stage != "open":
             self.truth.write("ignored", now=now, connection=connection, size=len(data))
             return
-        for placed in self._mischief.on_login(speaker.ordinal, now=now):
-            self._strike(placed, speaker, now)
+        strikes = self._mischief.on_login(speaker.line.ordinal, now=now)
+        self._strikes.strike_each(strikes, speaker.line, now)
         if not speaker.is_gone():
             self._sessions.log_in(
                 speaker, data, self._connections.values(), wall_ms=self._feed.wall_ms(now), now=now
@@ -158,7 +179,7 @@ class Gateway:
         self._open(now)
         ended = self._connections.pop(connection, None)
         if ended is not None:
-            ended.stage = "ended"
+            ended.line.ended = True
             self.truth.write(
                 "closed", now=now, connection=connection, by="client", code=None, reason=""
             )
@@ -178,9 +199,8 @@ class Gateway:
         path = split_path(http.path)[1]
         strikes = self._mischief.on_request(path, now=now)
         changes = [placed for placed in strikes if concerns_response(placed.fault)]
-        for placed in strikes:
-            if placed not in changes:
-                self._strike(placed, None, now)
+        others = [placed for placed in strikes if placed not in changes]
+        self._strikes.strike_each(others, None, now)
         self._forget_ended()
         stale = next((placed for placed in changes if placed.fault.kind == "stale"), None)
         picture = self._picture(path, stale, now)
@@ -188,7 +208,7 @@ class Gateway:
         for placed in changes:
             if placed is not stale:
                 response, detail = changed_response(placed.fault, response, path)
-                self._fired(placed, f"{path}: {detail}", now)
+                self._strikes.fired(placed, f"{path}: {detail}", now)
         self._effects.append(Respond(request=request, response=response))
         query = [[name, REDACTED if is_secret(name) else value] for name, value in http.query]
         self.truth.write(
@@ -204,25 +224,10 @@ class Gateway:
     def handle_deadline(self, *, now: float) -> None:
         """Time has passed; an early or repeated call does nothing."""
         self._open(now)
-        # Alarms set from here on wait for the next call, so that the driver can speak in between.
-        newest = self._alarms.last_order
-        ticks = 0
-        while True:
-            alarm = self._alarms.soonest()
-            alarm_at = None if alarm is None or alarm.order > newest else alarm.at
-            fault_at = self._fault_at()
-            tick_at = self._feed.next_tick_at
-            due = min((at for at in (alarm_at, fault_at, tick_at) if at is not None), default=None)
-            if due is None or due > now:
-                break
-            if due == alarm_at:
-                self._ring(self._alarms.take(), now)
-            elif due == fault_at:
-                self._strike_by_time(now)
-            else:
-                ticks += 1
-                for publication in self._feed.tick(now=now, caught_up=ticks >= CATCH_UP_MAX):
-                    self._announce(publication, now)
+        self._ticks = 0
+        self._alarms.ring(
+            lambda alarm: self._ring(alarm, now), self._strikes.rhythm(), self._market, now=now
+        )
         self._forget_ended()
 
     def poll_effects(self) -> list[Effect]:
@@ -233,18 +238,9 @@ class Gateway:
 
     def poll_deadline(self) -> tuple[float, str] | None:
         """When to call `handle_deadline`, and why; None is never."""
-        if self._started_at is None:
+        if self._strikes.started_at is None:
             return (0.0, Timer.OPENING.value)
-        alarm = self._alarms.soonest()
-        fault_at = self._fault_at()
-        moments = [
-            None if alarm is None else (alarm.at, alarm.timer.value),
-            None if fault_at is None else (fault_at, Timer.FAULT.value),
-            None
-            if self._feed.next_tick_at is None
-            else (self._feed.next_tick_at, Timer.TICK.value),
-        ]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return self._alarms.deadline(self._strikes.rhythm(), self._market)
 
     # What an operator may do.
 
@@ -295,15 +291,15 @@ class Gateway:
             if connection is None and not leaving.logged_in:
                 continue
             leaving.leaving = True
-            self._alarms.set(Timer.GRACE, now + grace_s, connection=leaving.number)
-            self._delivery.control(leaving, "reconnect", Reconnect(reason=reason), now)
+            self._alarms.set(SessionTimer.GRACE, now + grace_s, connection=leaving.number)
+            self._delivery.control(leaving.line, "reconnect", Reconnect(reason=reason), now)
         self._forget_ended()
 
     def drop(self, connection: int | None, *, reset: bool, now: float) -> None:
         """Ends one connection or all without a close frame."""
         self._open(now)
         for dropped in self._addressed(connection):
-            self._delivery.abort(dropped, reset=reset, now=now)
+            self._delivery.abort(dropped.line, reset=reset, now=now)
         self._forget_ended()
 
     def pause(self, *, now: float) -> None:
@@ -317,12 +313,12 @@ class Gateway:
         self._feed.resume(now=now)
 
     def place(self, fault: Fault) -> int:
-        """Places a fault and returns its number, counted from 1."""
-        return self._mischief.place(fault).number
+        """Places a fault and returns its number, counted from 1; raises `FaultError`."""
+        return self._strikes.place(fault)
 
     def receipts(self) -> tuple[Receipt, ...]:
         """What became of each fault, in the order of their numbers."""
-        return self._mischief.receipts()
+        return self._strikes.receipts()
 
     def connections(self) -> tuple[ConnectionView, ...]:
         """The open connections."""
@@ -342,32 +338,26 @@ class Gateway:
         return self.options.reconnect_grace_s
 
     def require_snapshot(
-        self, connection: Connection, reason: str, channels: tuple[str, ...], now: float
-    ) -> None:
-        """Sends `snapshot_required` to a connection."""
-        self._sessions.require_snapshot(connection, reason, channels, now)
-
-    def set_listener(self, mode: ListenerMode, seconds: float, *, now: float) -> None:
-        """Switches the listener and back after so many seconds."""
-        self._effects.append(RefuseConnections(mode=mode))
-        self._listener_until = max(self._listener_until, now + seconds)
-        self._alarms.set(Timer.LISTENER, now + seconds)
+        self, connection: int, reason: str, channels: tuple[str, ...] | None, *, now: float
+    ) -> tuple[str, ...]:
+        """Sends `snapshot_required` for channels, or for all subscribed; returns which."""
+        told = self._connections[connection]
+        if channels is None:
+            channels = () if told.login is None else told.login.subscription.channels
+        self._sessions.require_snapshot(told, reason, channels, now)
+        return channels
 
     def step_clock(self, offset_ms: int) -> None:
         """Steps the wall clock, forward or back."""
         self._feed.step_clock(offset_ms)
 
-    def wake(self, timer: Timer, at: float, connection: Connection) -> None:
-        """Sets an alarm for a connection."""
-        self._alarms.set(timer, at, connection=connection.number)
-
     # How it is done.
 
     def _open(self, now: float) -> None:
         """Lets the market begin with the first thing that happens, for only then is there a now."""
-        if self._started_at is not None:
+        if self._strikes.started_at is not None:
             return
-        self._started_at = now
+        self._strikes.started_at = now
         self._feed.open(now=now)
 
     def _announce(self, publication: Publication, now: float) -> None:
@@ -378,51 +368,48 @@ class Gateway:
             if epoch is not None and epoch.name in publication.entries:
                 entry = publication.entries[epoch.name]
                 self._sessions.stream(connection, entry, encoded, now=now)
-        for placed in self._mischief.on_entry(now=now):
-            self._strike(placed, None, now)
+        self._strikes.strike_each(self._mischief.on_entry(now=now), None, now)
 
     def _ring(self, alarm: Alarm, now: float) -> None:
         """Does what an alarm was set for, unless its connection has gone meanwhile."""
-        if alarm.timer is Timer.LISTENER:
-            if now >= self._listener_until:
-                self._effects.append(RefuseConnections(mode="accept"))
-        elif alarm.timer is Timer.SUPERSEDE:
+        if alarm.timer is SessionTimer.SUPERSEDE:
             self._supersede_now(now)
         connection = self._connections.get(alarm.connection or 0)
+        self._strikes.ring(alarm, None if connection is None else connection.line, now)
         if connection is None or connection.is_gone():
             return
         match alarm.timer:
-            case Timer.LOGIN:
+            case SessionTimer.LOGIN:
                 self._sessions.time_out(connection, now=now)
-            case Timer.REPLAY:
+            case SessionTimer.REPLAY:
                 self._sessions.continue_replay(connection, now=now)
-            case Timer.RESUME_COMPLETE:
+            case SessionTimer.RESUME_COMPLETE:
                 self._sessions.complete(connection, now=now)
-            case Timer.GRACE:
+            case SessionTimer.GRACE:
                 self._end_grace(connection, now)
-            case Timer.STALL_ENDS:
-                self._delivery.stall(connection, stalled=False)
-            case Timer.REORDER_ENDS:
-                self._delivery.release(connection, now=now)
             case _:
                 pass
 
     def _end_grace(self, connection: Connection, now: float) -> None:
         code = self.options.reconnect_close_code
         if code == FIN_CODE:
-            self._delivery.abort(connection, reset=False, now=now)
+            self._delivery.abort(connection.line, reset=False, now=now)
         else:
-            self._delivery.close(connection, code, "reconnect", now=now)
+            self._delivery.close(connection.line, code, "reconnect", now=now)
 
-    def _supersede_soon(self, out: Outgoing, now: float) -> None:
-        self._superseded.append(out)
-        self._alarms.set(Timer.SUPERSEDE, now)
+    def _make_up_for(self, line: Line, out: Outgoing, gap: Fault, now: float) -> None:
+        """Newer values follow what was coalesced, an admission what was lost (§2.3)."""
+        if gap.loss == "lost":
+            channels = () if out.channel is None else (out.channel,)
+            self.require_snapshot(line.number, "client_backpressure", channels, now=now)
+        elif isinstance(out.entry, Entry):
+            self._superseded.append(out.entry)
+            self._alarms.set(SessionTimer.SUPERSEDE, now)
 
     def _supersede_now(self, now: float) -> None:
         superseded, self._superseded = self._superseded, []
-        for out in superseded:
-            if out.entry is not None:
-                self._announce(self._feed.supersede(out.entry, now=now), now)
+        for entry in superseded:
+            self._announce(self._feed.supersede(entry, now=now), now)
 
     def _picture(self, path: str, stale: Placed | None, now: float) -> Picture:
         lag_s, entries = self.options.snapshot_lag_s, 0
@@ -430,48 +417,31 @@ class Gateway:
             fault = stale.fault
             lag_s = max(lag_s, fault.seconds or 0.0)
             entries = fault.entries or int(fault.entries is None and fault.seconds is None)
-            self._fired(stale, f"{path}: {entries} entries, {lag_s:g} s behind", now)
+            self._strikes.fired(stale, f"{path}: {entries} entries, {lag_s:g} s behind", now)
         return self._feed.picture(path, lag_s=lag_s, entries=entries, now=now)
 
-    def _fault_at(self) -> float | None:
-        moment = self._mischief.next_moment()
-        return None if moment is None or self._started_at is None else self._started_at + moment
+    @property
+    def _market(self) -> Rhythm:
+        return Rhythm(timer=Timer.TICK, next_at=lambda: self._feed.next_tick_at, happen=self._tick)
 
-    def _strike_by_time(self, now: float) -> None:
-        elapsed_s = now - (self._started_at or 0.0)
-        for placed in self._mischief.at_moment(elapsed_s, now=now):
-            self._strike(placed, None, now)
+    def _tick(self, now: float) -> None:
+        self._ticks += 1
+        for publication in self._feed.tick(now=now, caught_up=self._ticks >= CATCH_UP_MAX):
+            self._announce(publication, now)
 
-    def _strike(self, placed: Placed, connection: Connection | None, now: float) -> None:
-        """Performs a fault on its connection, or on all that are meant when it has none."""
-        fault = placed.fault
-        if concerns_service(fault):
-            self._fired(placed, strike_service(fault, self, now=now), now)
-            return
-        struck = self._meant(fault) if connection is None else [connection]
-        details = [
-            f"connection {each.ordinal}: {detail}"
-            for each in struck
-            if not each.is_gone()
-            and (detail := strike_connection(fault, each, self, self._delivery, now=now))
-        ]
-        if details:
-            self._fired(placed, "; ".join(details), now)
-        elif fault.kind != "reorder":
-            placed.miss("no connection to strike")
+    def _strike_line(self, placed: Placed, line: Line, now: float) -> None:
+        self._strikes.strike(placed, line, now)
 
-    def _meant(self, fault: Fault) -> list[Connection]:
+    def _meant(self, fault: Fault) -> list[Line]:
         return [
-            each
+            each.line
             for each in self._connections.values()
-            if (each.logged_in if fault.connection is None else each.ordinal == fault.connection)
+            if (
+                each.logged_in
+                if fault.connection is None
+                else each.line.ordinal == fault.connection
+            )
         ]
-
-    def _fired(self, placed: Placed, detail: str, now: float) -> None:
-        placed.fire(detail, now=now)
-        self.truth.write(
-            "fault", now=now, fault=placed.number, fault_kind=placed.fault.kind, detail=detail
-        )
 
     def _addressed(self, connection: int | None) -> list[Connection]:
         if connection is None:
@@ -481,7 +451,7 @@ class Gateway:
         return [self._connections[connection]]
 
     def _forget_ended(self) -> None:
-        ended = [key for key, each in self._connections.items() if each.stage == "ended"]
+        ended = [key for key, each in self._connections.items() if each.line.ended]
         for key in ended:
             del self._connections[key]
         if ended:

@@ -31,7 +31,9 @@ class Epochs:
         return self.living[-1]
 
     def begin(self) -> Epoch:
-        """Starts a new epoch with empty replay buffers."""
+        """Starts a new epoch with empty replay buffers, or goes on in the old one (OP-A5)."""
+        if self.living and self.options.restart_epoch == "kept":
+            return self.current
         self._begun += 1
         goes_on = self.options.sequence_restarts == "never" and bool(self.living)
         journals = {

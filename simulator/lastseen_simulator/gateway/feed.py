@@ -7,15 +7,30 @@ from typing import Any
 
 import attrs
 
+from lastseen_simulator.gateway.endpoints import ENDPOINTS
 from lastseen_simulator.gateway.epochs import Epochs
 from lastseen_simulator.gateway.history import History, Picture
 from lastseen_simulator.gateway.journal import Entry
-from lastseen_simulator.gateway.options import SERVED_CHANNELS, GatewayOptions
-from lastseen_simulator.gateway.rest import ENDPOINTS
-from lastseen_simulator.market import Market, Payload, Undo
+from lastseen_simulator.gateway.options import GatewayOptions
+from lastseen_simulator.market import Market, MarketOptions, Payload, Undo
 from lastseen_simulator.truth import TruthLog
 
-__all__ = ["Feed", "Publication"]
+__all__ = ["Feed", "Publication", "market_of"]
+
+
+def market_of(options: GatewayOptions, rng: random.Random) -> Market:
+    """The market that a gateway's knobs ask for."""
+    return Market(
+        MarketOptions(
+            fixtures=options.fixtures,
+            bookmakers=options.bookmakers,
+            futures=options.futures,
+            future_key_parts=options.future_key_parts,
+            currencies_shape=options.currencies_shape,
+            nulls=options.omitted_members == "null",
+        ),
+        rng=rng,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -88,13 +103,20 @@ class Feed:
             yield self._publish(channel, payload, undo, now)
 
     def publish(self, channel: str, payload: Payload | None, *, now: float) -> Publication:
-        """Publishes a scripted payload, or one the market makes; raises ValueError."""
-        if channel not in SERVED_CHANNELS:
+        """Publishes a scripted payload, or one the market makes.
+
+        Raises ValueError for a channel that is not served, for one on which there is nothing to
+        change, and for a payload too deep to be copied.
+        """
+        if channel not in self.options.channels:
             raise ValueError(f"no such channel: {channel}")
         if payload is None:
             payload = self.market.make(channel, wall_ms=self.wall_ms(now))
         else:
-            payload = copy.deepcopy(payload)
+            try:
+                payload = copy.deepcopy(payload)
+            except RecursionError:
+                raise ValueError("the payload is nested too deeply") from None
             self.market.apply(channel, payload)
         return self._publish(channel, payload, self.market.take_undos()[-1], now)
 
@@ -106,9 +128,9 @@ class Feed:
     def picture(self, path: str, *, lag_s: float, entries: int, now: float) -> Picture:
         """The state to answer a request from, as old as `lag_s` seconds or `entries` entries.
 
-        Entries count on the channel the endpoint is for.
+        Entries count on the channels that make the endpoint's answer old.
         """
-        channels = ("odds",) if "odds" in path else ENDPOINTS.get(path, ())
+        endpoint = ENDPOINTS.get(path)
         epoch = self.epochs.current
         return self._history.picture(
             self.market.tables,
@@ -116,7 +138,7 @@ class Feed:
             epoch.heads(),
             since=now - lag_s if lag_s else None,
             entries=entries,
-            channels=channels,
+            channels=() if endpoint is None else endpoint.counted,
         )
 
     def _set_tick(self, after: float) -> None:

@@ -63,16 +63,19 @@ class History:
             if not too_new and left <= 0:
                 break
             left -= change.undo.channel in channels
+            if epoch not in change.heads_before:
+                # Published before this epoch began: a state without it is of the one before.
+                epoch, past_heads = list(change.heads_before)[-1], {}
             _take_back(change, past, past_heads, epoch)
         return Picture(tables=past, epoch=epoch, heads=past_heads)
 
 
 def _take_back(change: _Change, past: Tables, heads: dict[str, str], epoch: str) -> None:
     undo = change.undo
-    if undo.previous is None:
-        past[undo.channel].pop(undo.fixture_id, None)
-    else:
-        past[undo.channel][undo.fixture_id] = undo.previous
+    if undo.entity is not None and undo.previous is None:
+        past[undo.channel].pop(undo.entity, None)
+    elif undo.entity is not None:
+        past[undo.channel][undo.entity] = undo.previous
     if epoch in change.heads_before:
         head = change.heads_before[epoch]
         if head is None:

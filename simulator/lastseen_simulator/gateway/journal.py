@@ -2,6 +2,7 @@
 
 import collections
 import re
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import attrs
@@ -74,6 +75,10 @@ class Journal:
         if len(self._entries) > self.entries_max:
             self._lost = self._entries.popleft()
         return entry
+
+    def newest(self, wanted: Callable[[Entry], bool]) -> Entry | None:
+        """The newest entry of this kind that the buffer still has."""
+        return next((entry for entry in reversed(self._entries) if wanted(entry)), None)
 
     def after(
         self, cursor: str, *, wall_ms: int, inclusive: bool

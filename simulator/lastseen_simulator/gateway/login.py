@@ -7,24 +7,27 @@ import attrs
 import msgspec
 
 from lastseen.dialects.oddspapi.wire import ACCEPTED_LANGUAGES, Login
-from lastseen_simulator.gateway.options import SERVED_CHANNELS, GatewayOptions, KeyGrant
+from lastseen_simulator.channels import GATED_CHANNELS
+from lastseen_simulator.gateway.options import GatewayOptions, KeyGrant
 from lastseen_simulator.truth import REDACTED, is_secret
 
-__all__ = ["GATED_CHANNELS", "Accepted", "Rejected", "Subscription", "judge_login", "redacted"]
-
-GATED_CHANNELS = ("bookmakers", "odds")
-"""Channels whose messages are filtered by bookmaker (§2.1)."""
+__all__ = ["Accepted", "Rejected", "Subscription", "judge_login", "redacted"]
 
 FIRST_MESSAGE = "first message must be login"
 NOT_A_LOGIN_CODE = 4000
 REVOKED_CODE = 4001
+
+_FILTERS = ("channels", "sportIds", "tournamentIds", "fixtureIds", "futureIds", "bookmakers")
 
 _Item = TypeVar("_Item")
 
 
 @attrs.frozen(kw_only=True, cache_hash=True)
 class Subscription:
-    """The effective subscription; None is unfiltered, filters apply together (AND)."""
+    """The effective subscription; None is unfiltered, filters apply together (AND).
+
+    Without `live` or `pregame` that class of fixtures and futures is left out (OP-A12).
+    """
 
     channels: tuple[str, ...]
     sport_ids: tuple[int, ...] | None = None
@@ -32,6 +35,8 @@ class Subscription:
     fixture_ids: tuple[str, ...] | None = None
     future_ids: tuple[str, ...] | None = None
     bookmakers: tuple[str, ...] = ()
+    live: bool = True
+    pregame: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -60,8 +65,9 @@ class Rejected:
 def judge_login(data: str | bytes, options: GatewayOptions) -> Accepted | Rejected:
     """Reads the first frame of a connection and decides about it.
 
-    Denied items are stripped; only when nothing remains does the login fail (OP-A10). An empty
-    list asks for nothing (OP-A9). An unknown `receiveType` downgrades to JSON (§1).
+    Unless the knobs say otherwise, denied items are stripped and the login fails only when nothing
+    remains (OP-A10), and an empty list asks for nothing (OP-A9). A `receiveType` that is not on
+    offer downgrades to JSON (§1).
     """
     members = _decoded(data)
     if members is None or members.get("type") != "login":
@@ -94,7 +100,7 @@ def judge_login(data: str | bytes, options: GatewayOptions) -> Accepted | Reject
     return Accepted(
         grant=grant,
         subscription=subscription,
-        binary=login.receiveType == "binary",
+        binary=login.receiveType == "binary" and "binary" in options.receive_types,
         lang=login.lang if login.lang in ACCEPTED_LANGUAGES else "en",
         client_name=login.clientName,
         epoch=epoch if isinstance(epoch, str) else None,
@@ -110,11 +116,11 @@ def redacted(data: str | bytes) -> Any:
     return _without_keys(members)
 
 
-def permitted_channels(grant: KeyGrant) -> tuple[str, ...]:
+def permitted_channels(grant: KeyGrant, options: GatewayOptions) -> tuple[str, ...]:
     """The served channels a key may see."""
     return tuple(
         channel
-        for channel in SERVED_CHANNELS
+        for channel in options.channels
         if grant.channels is None or channel in grant.channels
     )
 
@@ -168,12 +174,25 @@ def _login_failed(message: str, options: GatewayOptions) -> Rejected:
 
 def _effective(login: Login, grant: KeyGrant, options: GatewayOptions) -> Subscription | str:
     """Requested ∩ permitted, or the message of the failure."""
-    channels = _both(login.channels, permitted_channels(grant))
+    empty = [name for name in _FILTERS if getattr(login, name) == []]
+    if empty and options.empty_filter == "login_failed":
+        return f"{empty[0]} must not be empty"
+    if options.empty_filter == "everything":
+        login = msgspec.structs.replace(login, **dict.fromkeys(empty))
+    if options.denied == "login_failed" and (denied := _denied(login, grant, options)):
+        return f"not allowed: {denied}"
+    channels = _both(login.channels, permitted_channels(grant, options))
     if not channels:
         return "no channels requested" if login.channels == [] else "no channel allowed"
     bookmakers = _both(login.bookmakers, permitted_bookmakers(grant, options))
-    if not bookmakers and any(channel in GATED_CHANNELS for channel in channels):
-        return "bookmakers not allowed"
+    if any(channel in GATED_CHANNELS for channel in channels):
+        if not bookmakers:
+            return "bookmakers not allowed"
+        if login.bookmakers is None and options.bookmakers_required != "no":
+            if options.bookmakers_required == "login_failed":
+                return "bookmakers required"
+            bookmakers = ()
+    filtering = options.live_pregame == "filter"
     sport_ids = None if login.sportIds is None else tuple(login.sportIds)
     if grant.sport_ids is not None:
         sport_ids = _both(login.sportIds, grant.sport_ids)
@@ -186,6 +205,26 @@ def _effective(login: Login, grant: KeyGrant, options: GatewayOptions) -> Subscr
         fixture_ids=_listed(login.fixtureIds),
         future_ids=_listed(login.futureIds),
         bookmakers=bookmakers,
+        live=grant.live and not (filtering and login.live is False),
+        pregame=grant.pregame and not (filtering and login.pregame is False),
+    )
+
+
+def _denied(login: Login, grant: KeyGrant, options: GatewayOptions) -> str | None:
+    """The first thing asked for that the key may not see, if there is one."""
+    permitted: list[tuple[Iterable[object] | None, tuple[object, ...] | None]] = [
+        (login.channels, permitted_channels(grant, options)),
+        (login.bookmakers, permitted_bookmakers(grant, options)),
+        (login.sportIds, grant.sport_ids),
+    ]
+    return next(
+        (
+            str(item)
+            for items, granted in permitted
+            for item in items or ()
+            if granted is not None and item not in granted
+        ),
+        None,
     )
 
 

@@ -28,12 +28,17 @@ class Query:
     tournament_id: int | None = None
     fixture_id: str | None = None
     fixture_ids: tuple[str, ...] | None = None
+    future_id: str | None = None
+    future_ids: tuple[str, ...] | None = None
+    currency: tuple[str, ...] | None = None
     bookmakers: tuple[str, ...] | None = None
     start_time_from: int | None = None
     start_time_to: int | None = None
     since: int | None = None
     market_active: bool | None = None
     main_line: bool | None = None
+    main_lines: bool | None = None
+    include_future: bool | None = None
 
 
 _FIELDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -41,12 +46,17 @@ _FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "tournamentId": ("tournament_id", "int"),
     "fixtureId": ("fixture_id", "text"),
     "fixtureIds": ("fixture_ids", "list"),
+    "futureId": ("future_id", "text"),
+    "futureIds": ("future_ids", "list"),
+    "currency": ("currency", "list"),
     "bookmakers": ("bookmakers", "list"),
     "startTimeFrom": ("start_time_from", "int"),
     "startTimeTo": ("start_time_to", "int"),
     "since": ("since", "int"),
     "marketActive": ("market_active", "bool"),
     "mainLine": ("main_line", "bool"),
+    "mainLines": ("main_lines", "bool"),
+    "includeFuture": ("include_future", "bool"),
 }
 
 _BOOLS: Final = {"true": True, "1": True, "false": False, "0": False}

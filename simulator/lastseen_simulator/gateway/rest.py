@@ -1,4 +1,4 @@
-"""The snapshot service: `GET /{lang}/fixtures…`, answered from a picture of the market (§5)."""
+"""The snapshot service: `GET /{lang}/fixtures…`, judged and answered from a picture (§5)."""
 
 import math
 from typing import Any, Final
@@ -7,35 +7,17 @@ import attrs
 import msgspec
 
 from lastseen.dialects.oddspapi.wire import ACCEPTED_LANGUAGES
-from lastseen_simulator.gateway.effects import HttpRequest, HttpResponse
+from lastseen_simulator.channels import CHANNELS
+from lastseen_simulator.effects import HttpRequest, HttpResponse
+from lastseen_simulator.gateway.answers import Question, answer
+from lastseen_simulator.gateway.endpoints import ENDPOINTS, Endpoint
 from lastseen_simulator.gateway.history import Picture
 from lastseen_simulator.gateway.limits import Allowance, RateLimits
 from lastseen_simulator.gateway.login import permitted_bookmakers, permitted_channels
-from lastseen_simulator.gateway.narrowing import member
 from lastseen_simulator.gateway.options import GatewayOptions, KeyGrant
-from lastseen_simulator.gateway.query import (
-    BOOKMAKERS_MAX,
-    FIXTURE_IDS_MAX,
-    ProblemError,
-    Query,
-    read_query,
-)
-from lastseen_simulator.market import Market, status_of
+from lastseen_simulator.gateway.query import BOOKMAKERS_MAX, ProblemError, Query, read_query
 
-__all__ = ["ENDPOINTS", "SnapshotService", "error_response", "split_path"]
-
-ENDPOINTS: Final = {
-    "/fixtures": ("fixtures", "scores"),
-    "/fixtures/today": ("fixtures", "scores"),
-    "/fixtures/live": ("fixtures", "scores"),
-    "/fixtures/odds": ("bookmakers", "fixtures", "odds", "scores"),
-    "/fixtures/odds/main": ("bookmakers", "fixtures", "odds", "scores"),
-}
-"""Path without the language → the channels its answer covers."""
-
-_LIVE: Final = 1
-_OVER: Final = (2, 3)
-_DAY_S: Final = 86_400
+__all__ = ["SnapshotService", "error_response", "split_path"]
 
 Headers = tuple[tuple[str, str], ...]
 _JSON: Final[Headers] = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
@@ -55,8 +37,7 @@ def split_path(path: str) -> tuple[str | None, str]:
 
 def error_response(problem: ProblemError, headers: Headers = ()) -> HttpResponse:
     """The answer to a request that failed."""
-    body = msgspec.json.encode(problem.body)
-    return HttpResponse(status=problem.status, headers=(*_JSON, *headers), body=body)
+    return _json(problem.status, problem.body, headers)
 
 
 @attrs.define(eq=False)
@@ -64,32 +45,36 @@ class SnapshotService:
     """Judges requests in the vendor's order: path, method, key, limit, entitlement, parameters."""
 
     options: GatewayOptions
-    market: Market
     _limits: RateLimits = attrs.field(init=False, factory=RateLimits)
 
     def answer(
         self, http: HttpRequest, picture: Picture, *, wall_ms: int, now: float
     ) -> HttpResponse:
         """Answers one request; never raises."""
-        lang, endpoint = split_path(http.path)
+        lang, path = split_path(http.path)
         headers: Headers = ()
         try:
-            if lang is None or endpoint not in ENDPOINTS:
+            if lang is None or path not in ENDPOINTS:
                 raise ProblemError(404, "not_found", "no such resource")
             if http.method != "GET":
                 headers = (("Allow", "GET"),)
                 raise ProblemError(405, "method_not_allowed", "only GET is served here")
             grant = self._grant(http)
-            allowance = self._take(grant, endpoint, now=now)
+            if self.options.rate_limiter_down:
+                raise ProblemError(503, "rate_limiter_error", "the rate limiter is unavailable")
+            allowance = self._take(grant, path, now=now)
             headers = _limit_headers(allowance, wall_ms)
             if allowance.refused:
-                raise _rate_limited(allowance, endpoint, http.method)
-            body = self._body(endpoint, http, grant, picture, wall_ms)
+                raise _rate_limited(allowance, path, http.method)
+            body = self._body(path, http, grant, picture, wall_ms)
         except ProblemError as problem:
+            if problem.status == 403 and self.options.entitlement_gap == "empty":
+                # Such an answer covers nothing, so it names no position either.
+                return _json(200, [], headers)
             return error_response(problem, headers)
         if self.options.as_of:
-            headers = (*headers, ("X-As-Of", _as_of(endpoint, picture)))
-        return HttpResponse(status=200, headers=(*_JSON, *headers), body=msgspec.json.encode(body))
+            headers = (*headers, ("X-As-Of", _as_of(ENDPOINTS[path], picture)))
+        return _json(200, body, headers)
 
     def _grant(self, http: HttpRequest) -> KeyGrant:
         keys = [value for name, value in http.query if name == "apiKey"]
@@ -100,47 +85,46 @@ class SnapshotService:
                 return grant
         raise ProblemError(401, "invalid_api_key", "apiKey not accepted")
 
-    def _take(self, grant: KeyGrant, endpoint: str, *, now: float) -> Allowance:
-        if "odds" in endpoint:
-            return self._limits.take(
-                grant.key,
-                endpoint,
-                limit=self.options.odds_limit,
-                window_s=self.options.odds_window_s,
-                now=now,
-            )
+    def _take(self, grant: KeyGrant, path: str, *, now: float) -> Allowance:
+        options = self.options
+        odds = ENDPOINTS[path].odds
         return self._limits.take(
             grant.key,
-            "*",
-            limit=self.options.other_limit,
-            window_s=self.options.other_window_s,
+            path if odds else "*",
+            limit=options.odds_limit if odds else options.other_limit,
+            window_s=options.odds_window_s if odds else options.other_window_s,
             now=now,
         )
 
     def _body(
-        self, endpoint: str, http: HttpRequest, grant: KeyGrant, picture: Picture, wall_ms: int
+        self, path: str, http: HttpRequest, grant: KeyGrant, picture: Picture, wall_ms: int
     ) -> Any:
-        channel = "odds" if "odds" in endpoint else "fixtures"
-        allowed = permitted_channels(grant)
-        if channel not in allowed:
+        endpoint = ENDPOINTS[path]
+        allowed = permitted_channels(grant, self.options)
+        if endpoint.channel not in allowed:
             raise ProblemError(
                 403,
                 "channel_not_allowed",
-                f"{channel} is not allowed",
-                requestedChannels=[channel],
+                f"{endpoint.channel} is not allowed",
+                requestedChannels=[endpoint.channel],
                 allowedChannels=list(allowed),
             )
-        required = "fixtureId" if endpoint == "/fixtures/odds" else None
-        query = read_query(http.query, required=required)
-        bookmakers = self._bookmakers(query, grant, gated=channel == "odds")
-        self._check_sport(query, grant)
-        match endpoint:
-            case "/fixtures/odds":
-                return self._one_fixture_odds(query, grant, picture, bookmakers)
-            case "/fixtures/odds/main":
-                return self._main_lines(query, grant, picture, bookmakers)
-            case _:
-                return self._fixtures(endpoint, query, grant, picture, wall_ms)
+        query = read_query(http.query, required=endpoint.entity)
+        bookmakers: tuple[str, ...] = ()
+        if CHANNELS[endpoint.channel].entity is not None:
+            bookmakers = self._bookmakers(query, grant, gated=endpoint.odds)
+            self._check_sport(query, grant)
+        return answer(
+            Question(
+                path=path,
+                query=query,
+                bookmakers=bookmakers,
+                sport_ids=grant.sport_ids,
+                tables=picture.tables,
+                options=self.options,
+                wall_ms=wall_ms,
+            )
+        )
 
     def _bookmakers(self, query: Query, grant: KeyGrant, *, gated: bool) -> tuple[str, ...]:
         permitted = permitted_bookmakers(grant, self.options)
@@ -169,117 +153,15 @@ class SnapshotService:
                 403, "sport_not_allowed", "sport not allowed", denied=[query.sport_id]
             )
 
-    def _fixtures(
-        self, endpoint: str, query: Query, grant: KeyGrant, picture: Picture, wall_ms: int
-    ) -> list[Any]:
-        narrow = query.sport_id is not None or query.tournament_id is not None
-        if not narrow and (endpoint != "/fixtures" or query.fixture_ids is None):
-            wanted = "sportId or tournamentId" + (
-                " or fixtureIds" if endpoint == "/fixtures" else ""
-            )
-            raise ProblemError(400, "invalid_filters", f"one of {wanted} is needed")
-        today = wall_ms // 1000 // _DAY_S
-        found: list[Any] = []
-        for fixture_id in self._selected(query, grant, picture):
-            start: Any = picture.tables["fixtures"][fixture_id].get("startTime")
-            if endpoint == "/fixtures/live" and status_of(picture.tables, fixture_id) != _LIVE:
-                continue
-            if endpoint == "/fixtures/today" and not (
-                isinstance(start, int) and start // _DAY_S == today
-            ):
-                continue
-            found.append(self.market.whole_fixture(fixture_id, picture.tables))
-        return found
 
-    def _selected(self, query: Query, grant: KeyGrant, picture: Picture) -> list[str]:
-        """The fixtures that all given filters and the key's sports cover."""
-        ids = query.fixture_ids
-        selected: list[str] = []
-        for fixture_id, fixture in picture.tables["fixtures"].items():
-            sport_id = member(fixture, "sport", "sportId")
-            start = _whole(member(fixture, "startTime"))
-            if (
-                (ids is None or fixture_id in ids)
-                and query.sport_id in (None, sport_id)
-                and query.tournament_id in (None, member(fixture, "tournament", "tournamentId"))
-                and (grant.sport_ids is None or sport_id in grant.sport_ids)
-                and (query.start_time_from is None or start >= query.start_time_from)
-                and (query.start_time_to is None or start <= query.start_time_to)
-            ):
-                selected.append(fixture_id)
-        return selected
-
-    def _one_fixture_odds(
-        self, query: Query, grant: KeyGrant, picture: Picture, bookmakers: tuple[str, ...]
-    ) -> Any:
-        fixture_id = query.fixture_id or ""
-        fixture: Any = picture.tables["fixtures"].get(fixture_id)
-        if fixture is None:
-            raise ProblemError(404, "not_found", "no such fixture")
-        sport_id = member(fixture, "sport", "sportId")
-        if grant.sport_ids is not None and sport_id not in grant.sport_ids:
-            raise ProblemError(403, "sport_not_allowed", "sport not allowed", denied=[sport_id])
-        return self._with_odds(fixture_id, query, picture, bookmakers, inactive=False)
-
-    def _main_lines(
-        self, query: Query, grant: KeyGrant, picture: Picture, bookmakers: tuple[str, ...]
-    ) -> list[Any]:
-        if (query.tournament_id is None) == (query.fixture_ids is None):
-            raise ProblemError(
-                400, "invalid_filters", "exactly one of tournamentId and fixtureIds is needed"
-            )
-        if query.fixture_ids is not None and len(query.fixture_ids) > FIXTURE_IDS_MAX:
-            raise ProblemError(400, "invalid_filters", f"at most {FIXTURE_IDS_MAX} fixtureIds")
-        query = attrs.evolve(query, main_line=True)
-        # Only with `since` do inactive rows appear (OP-A27).
-        inactive = query.since is not None
-        return [
-            self._with_odds(fixture_id, query, picture, bookmakers, inactive=inactive)
-            for fixture_id in self._selected(query, grant, picture)
-        ]
-
-    def _with_odds(
-        self,
-        fixture_id: str,
-        query: Query,
-        picture: Picture,
-        bookmakers: tuple[str, ...],
-        *,
-        inactive: bool,
-    ) -> Any:
-        statuses = picture.tables["bookmakers"].get(fixture_id, {})
-        books = picture.tables["odds"].get(fixture_id, {})
-        odds: dict[str, Any] = {}
-        if status_of(picture.tables, fixture_id) not in _OVER:
-            for slug in bookmakers:
-                rows = {
-                    key: row
-                    for key, row in books.get(slug, {}).items()
-                    if _row_is_wanted(row, query, inactive=inactive)
-                }
-                if rows:
-                    odds[slug] = rows
-        return {
-            **self.market.whole_fixture(fixture_id, picture.tables),
-            "bookmakers": {slug: statuses[slug] for slug in bookmakers if slug in statuses},
-            "odds": odds,
-        }
+def _json(status: int, body: Any, headers: Headers) -> HttpResponse:
+    return HttpResponse(status=status, headers=(*_JSON, *headers), body=msgspec.json.encode(body))
 
 
-def _row_is_wanted(row: Any, query: Query, *, inactive: bool) -> bool:
-    changed_at = member(row, "changedAt")
-    return (
-        (inactive or bool(member(row, "active")))
-        and (query.since is None or (changed_at or 0) >= query.since)
-        and query.market_active in (None, member(row, "marketActive"))
-        and query.main_line in (None, member(row, "mainLine"))
-    )
-
-
-def _as_of(endpoint: str, picture: Picture) -> str:
+def _as_of(endpoint: Endpoint, picture: Picture) -> str:
     heads = ", ".join(
         f"{channel}={picture.heads[channel]}"
-        for channel in ENDPOINTS[endpoint]
+        for channel in endpoint.covers
         if channel in picture.heads
     )
     return f"{picture.epoch}; {heads}" if heads else picture.epoch
@@ -297,7 +179,7 @@ def _limit_headers(allowance: Allowance, wall_ms: int) -> Headers:
     return headers
 
 
-def _rate_limited(allowance: Allowance, endpoint: str, method: str) -> ProblemError:
+def _rate_limited(allowance: Allowance, path: str, method: str) -> ProblemError:
     window = float(allowance.window_s)
     return ProblemError(
         429,
@@ -306,10 +188,6 @@ def _rate_limited(allowance: Allowance, endpoint: str, method: str) -> ProblemEr
         limit=allowance.limit,
         windowSec=int(window) if window.is_integer() else window,
         retryAfterSec=allowance.retry_after_s,
-        endpoint=endpoint,
+        endpoint=path,
         method=method,
     )
-
-
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 import attrs
+import msgspec
 
 from lastseen.dialects.oddspapi.wire import (
     Access,
@@ -12,16 +13,13 @@ from lastseen.dialects.oddspapi.wire import (
     LoginOk,
     Resume,
     ResumeComplete,
-    SnapshotRequired,
-    Update,
-    encode_binary,
-    encode_text,
 )
-from lastseen_simulator.gateway.alarms import Alarms, Timer
-from lastseen_simulator.gateway.connections import Connection, Outgoing
-from lastseen_simulator.gateway.delivery import Delivery
+from lastseen_simulator.alarms import Alarms
+from lastseen_simulator.delivery import Delivery
+from lastseen_simulator.gateway.connections import Connection
 from lastseen_simulator.gateway.epochs import Epochs
-from lastseen_simulator.gateway.journal import Entry
+from lastseen_simulator.gateway.frames import data_frame, heads_of, snapshot_required
+from lastseen_simulator.gateway.journal import Entry, Epoch
 from lastseen_simulator.gateway.login import (
     Accepted,
     Rejected,
@@ -29,9 +27,10 @@ from lastseen_simulator.gateway.login import (
     judge_login,
     redacted,
 )
-from lastseen_simulator.gateway.narrowing import narrowed
 from lastseen_simulator.gateway.options import GatewayOptions
 from lastseen_simulator.gateway.resume import Verdict, judge_resume
+from lastseen_simulator.gateway.timers import SessionTimer
+from lastseen_simulator.lines import Outgoing
 from lastseen_simulator.market import Market
 
 __all__ = ["Sessions"]
@@ -82,10 +81,10 @@ class Sessions:
                 verdict = _too_many(self.options.connection_limit)
             else:
                 resume = judge_resume(verdict, self.epochs.current, self.options, wall_ms=wall_ms)
-                if resume.fails:
+                if resume.failure:
                     verdict = Rejected(
                         error="login_failed",
-                        message="lastSeenId not accepted",
+                        message=resume.failure,
                         close_code=self.options.login_failed_close_code,
                         close_reason="login_failed",
                     )
@@ -103,8 +102,8 @@ class Sessions:
 
     def time_out(self, connection: Connection, *, now: float) -> None:
         """Closes a connection that has not logged in in time (§1)."""
-        if connection.stage == "open" and not connection.muted:
-            self.delivery.close(connection, FIRST_CODE, "login timeout", now=now)
+        if connection.stage == "open" and not connection.is_gone():
+            self.delivery.close(connection.line, FIRST_CODE, "login timeout", now=now)
 
     def stream(self, connection: Connection, entry: Entry, encoded: Encoded, *, now: float) -> None:
         """Sends a live entry as far as the subscription covers it.
@@ -123,7 +122,7 @@ class Sessions:
         out = Outgoing(name="live", data=data, entry=entry)
         if connection.stage == "replaying" and self.options.replay_order == "before_live":
             if len(connection.held) >= HELD_MAX:
-                self.delivery.close(connection, SLOW_CODE, "backpressure", now=now)
+                self.delivery.close(connection.line, SLOW_CODE, "backpressure", now=now)
                 return
             connection.held.append(out)
             return
@@ -136,7 +135,7 @@ class Sessions:
         interleaved = self.options.replay_order == "interleaved"
         for _ in range(1 if interleaved else REPLAY_BURST):
             if connection.replay:
-                self.delivery.deliver(connection, connection.replay.popleft(), now=now)
+                self.delivery.deliver(connection.line, connection.replay.popleft(), now=now)
         if connection.is_gone():
             return
         if connection.replay:
@@ -145,10 +144,11 @@ class Sessions:
             self._finish_replay(connection, now)
 
     def complete(self, connection: Connection, *, now: float) -> None:
-        """Sends `resume_complete`."""
+        """Sends `resume_complete`, and what was to be told after it."""
         if connection.epoch is not None:
             frame = ResumeComplete(serverEpoch=connection.epoch.name)
-            self.delivery.control(connection, "resume_complete", frame, now)
+            self.delivery.control(connection.line, "resume_complete", frame, now)
+        self._tell_owed(connection, now)
 
     def judge_backlog(self, connection: Connection, pending_bytes: int, *, now: float) -> None:
         """Bears with a slow reader, then stops bearing (§8).
@@ -159,7 +159,7 @@ class Sessions:
         if not connection.logged_in:
             return
         if pending_bytes > self.options.backlog_hard_bytes:
-            self.delivery.close(connection, SLOW_CODE, "backpressure", now=now)
+            self.delivery.close(connection.line, SLOW_CODE, "backpressure", now=now)
         elif pending_bytes > self.options.backlog_soft_bytes:
             if connection.replay:
                 self._cut_replay(connection, now)
@@ -173,23 +173,28 @@ class Sessions:
     def require_snapshot(
         self, connection: Connection, reason: str, channels: tuple[str, ...], now: float
     ) -> None:
-        """Sends `snapshot_required`; the stream goes on (§2.2)."""
+        """Sends `snapshot_required`, as often as the knobs say; the stream goes on (§2.2)."""
         epoch = connection.epoch or self.epochs.current
-        frame = SnapshotRequired(
-            reason=reason,
-            channels=list(channels),
-            serverEpoch=epoch.name,
-            resumeWindowMs=self.options.resume_window_ms,
-            serverEntryIds=self._heads(connection, channels),
+        login = connection.login
+        subscription = Subscription(channels=()) if login is None else login.subscription
+        heads = self._heads(subscription, channels, epoch)
+        frame = snapshot_required(
+            reason,
+            channels,
+            subscription.channels,
+            epoch,
+            heads if self.options.snapshot_required_heads else None,
+            self.options,
         )
-        self.delivery.control(connection, "snapshot_required", frame, now)
+        for _ in range(self.options.snapshot_required_repeats):
+            self.delivery.control(connection.line, "snapshot_required", frame, now)
 
     def _reject(self, connection: Connection, verdict: Rejected, now: float) -> None:
         connection.stage = "refused"
         frame = ErrorFrame(error=verdict.error, message=verdict.message)
-        self.delivery.control(connection, "error", frame, now)
+        self.delivery.control(connection.line, "error", frame, now)
         if verdict.close_code is not None and not connection.is_gone():
-            self.delivery.close(connection, verdict.close_code, verdict.close_reason, now=now)
+            self.delivery.close(connection.line, verdict.close_code, verdict.close_reason, now=now)
 
     def _accept(self, connection: Connection, login: Accepted, resume: Verdict, now: float) -> None:
         connection.login = login
@@ -197,11 +202,13 @@ class Sessions:
         connection.stage = "replaying"
         connection.replayed_channels = tuple(channel for channel, _ in resume.replayed)
         connection.replay.extend(self._replay_of(login, resume))
-        self.delivery.control(connection, "login_ok", self._login_ok(connection, login), now)
+        self.delivery.control(connection.line, "login_ok", self._login_ok(connection, login), now)
         if resume.restarted and self.options.epoch_change_verdict == "sent":
-            self.require_snapshot(connection, "server_restarted", resume.restarted, now)
+            connection.owed = ("server_restarted", resume.restarted)
         if resume.refused:
-            self.require_snapshot(connection, "resume_window_exceeded", resume.refused, now)
+            connection.owed = ("resume_window_exceeded", resume.refused)
+        if self.options.snapshot_required_place == "before":
+            self._tell_owed(connection, now)
         if connection.is_gone():
             return
         if not connection.replay:
@@ -214,13 +221,31 @@ class Sessions:
         else:
             self.continue_replay(connection, now=now)
 
+    def _tell_owed(self, connection: Connection, now: float) -> None:
+        """Says what a resume login cannot have, unless that has been said."""
+        owed, connection.owed = connection.owed, None
+        if owed is not None:
+            self.require_snapshot(connection, *owed, now)
+
     def _login_ok(self, connection: Connection, login: Accepted) -> LoginOk:
         subscription = login.subscription
         epoch = self.epochs.current
         heads = epoch.heads()
+        resume = Resume(
+            enabled=True,
+            serverEpoch=epoch.name,
+            resumeWindowMs=self.options.resume_window_ms,
+            replayChannels=list(self.options.replay_channels),
+            serverCursors={
+                channel: epoch.journals[channel].seq
+                for channel in subscription.channels
+                if channel in heads
+            },
+            serverEntryIds=self._heads(subscription, subscription.channels, epoch),
+        )
         return LoginOk(
             region=self.options.region,
-            connId=f"c-{connection.ordinal:04d}",
+            connId=f"c-{connection.line.ordinal:04d}",
             userId="u-1",
             clientName=login.client_name,
             lang=login.lang,
@@ -232,32 +257,15 @@ class Sessions:
             futureIds=_listed(subscription.future_ids),
             bookmakers=list(subscription.bookmakers),
             access=Access(live=login.grant.live, pregame=login.grant.pregame),
-            resume=Resume(
-                enabled=True,
-                serverEpoch=epoch.name,
-                resumeWindowMs=self.options.resume_window_ms,
-                replayChannels=list(self.options.replay_channels),
-                serverCursors={
-                    channel: epoch.journals[channel].seq
-                    for channel in subscription.channels
-                    if channel in heads
-                },
-                serverEntryIds=self._heads(connection, subscription.channels),
-            ),
+            resume=resume if self.options.resume_block else msgspec.UNSET,
         )
 
     def _heads(
-        self, connection: Connection, channels: tuple[str, ...]
+        self, subscription: Subscription, channels: tuple[str, ...], epoch: Epoch
     ) -> dict[str, str | None] | None:
-        """The newest entry of each channel, of the whole channel and not of the filter (OP-A23)."""
         if not self.options.server_entry_ids:
             return None
-        epoch = connection.epoch or self.epochs.current
-        known = [channel for channel in channels if channel in epoch.journals]
-        heads = {channel: epoch.head(channel) for channel in known}
-        if self.options.null_heads:
-            return heads
-        return {channel: head for channel, head in heads.items() if head is not None}
+        return heads_of(channels, subscription, epoch, self.market.tables, self.options)
 
     def _replay_of(self, login: Accepted, resume: Verdict) -> list[Outgoing]:
         by_channel = [entries for _, entries in resume.replayed]
@@ -275,7 +283,7 @@ class Sessions:
         gap_s = self.options.replay_gap_s
         if self.options.replay_order == "interleaved":
             gap_s = gap_s or INTERLEAVE_GAP_S
-        self.alarms.set(Timer.REPLAY, now + gap_s, connection=connection.number)
+        self.alarms.set(SessionTimer.REPLAY, now + gap_s, connection=connection.number)
 
     def _finish_replay(self, connection: Connection, now: float) -> None:
         if connection.replayed_channels:
@@ -284,9 +292,13 @@ class Sessions:
                     self.complete(connection, now=now)
                 case "late":
                     late = now + self.options.resume_complete_delay_s
-                    self.alarms.set(Timer.RESUME_COMPLETE, late, connection=connection.number)
+                    self.alarms.set(
+                        SessionTimer.RESUME_COMPLETE, late, connection=connection.number
+                    )
                 case "never":
-                    pass
+                    self._tell_owed(connection, now)
+        else:
+            self._tell_owed(connection, now)
         if connection.is_gone():
             return
         connection.stage = "live"
@@ -307,16 +319,14 @@ class Sessions:
     def _send_live(self, connection: Connection, out: Outgoing, now: float) -> None:
         if connection.skipping and out.channel == "odds":
             connection.skipped = True
-            self.delivery.withhold(connection, out, "skipped", now=now)
+            self.delivery.withhold(connection.line, out, "skipped", now=now)
         else:
-            self.delivery.deliver(connection, out, now=now)
+            self.delivery.deliver(connection.line, out, now=now)
 
     def _encoded(self, entry: Entry, login: Accepted) -> str | bytes | None:
-        payload = narrowed(entry.channel, entry.payload, login.subscription, self.market.tables)
-        if payload is None:
-            return None
-        frame = Update(channel=entry.channel, ts=entry.ts, entryId=entry.entry_id, payload=payload)
-        return encode_binary(frame) if login.binary else encode_text(frame)
+        return data_frame(
+            entry, login.subscription, self.market.tables, self.options, binary=login.binary
+        )
 
 
 def _uses_key(connection: Connection, key: str) -> bool:

@@ -1,37 +1,23 @@
-"""What each kind of fault does when its place is reached."""
+"""What only this gateway's faults can do: to its epochs, and to the answers of REST."""
 
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import attrs
 import msgspec
 
-from lastseen_simulator.faults import KINDS, VIOLATIONS, Fault
-from lastseen_simulator.gateway.alarms import Timer
-from lastseen_simulator.gateway.connections import Connection
-from lastseen_simulator.gateway.delivery import Delivery
-from lastseen_simulator.gateway.effects import HttpResponse, ListenerMode, TransmitRaw
+from lastseen_simulator.delivery import Delivery
+from lastseen_simulator.effects import HttpResponse
+from lastseen_simulator.faults import Fault
+from lastseen_simulator.lines import Line
+from lastseen_simulator.mischief import Placed
+from lastseen_simulator.strikes import StrikeAll, StrikeOne, html_page
 
-__all__ = [
-    "Service",
-    "changed_response",
-    "concerns_response",
-    "concerns_service",
-    "strike_connection",
-    "strike_service",
-]
-
-REORDER_PATIENCE_S: Final = 2.0
-"""How long a frame waits to be overtaken before it is sent after all."""
-
-STALL_S: Final = 5.0
-REFUSE_S: Final = 2.0
-"""Default lengths: long enough to be noticed, short enough to watch."""
-
-_SERVICE_KINDS: Final = ("restart", "refuse", "accept_then_close", "clock_step")
+__all__ = ["EpochStrikes", "Service", "changed_response"]
 
 
 class Service(Protocol):
-    """What a fault may ask of the gateway as a whole."""
+    """What a fault may ask of the gateway."""
 
     def restart(self, *, announce: bool, now: float) -> None:
         """Starts a new epoch, with or without notice."""
@@ -48,21 +34,13 @@ class Service(Protocol):
         ...
 
     def require_snapshot(
-        self, connection: Connection, reason: str, channels: tuple[str, ...], now: float
-    ) -> None:
-        """Sends `snapshot_required`."""
-        ...
-
-    def set_listener(self, mode: ListenerMode, seconds: float, *, now: float) -> None:
-        """Switches the listener for a while."""
+        self, connection: int, reason: str, channels: tuple[str, ...] | None, *, now: float
+    ) -> tuple[str, ...]:
+        """Sends `snapshot_required` for channels, or for all subscribed; returns which."""
         ...
 
     def step_clock(self, offset_ms: int) -> None:
         """Steps the wall clock."""
-        ...
-
-    def wake(self, timer: Timer, at: float, connection: Connection) -> None:
-        """Sets an alarm for a connection."""
         ...
 
     @property
@@ -71,116 +49,75 @@ class Service(Protocol):
         ...
 
 
-def concerns_service(fault: Fault) -> bool:
-    """Whether the fault strikes the gateway rather than one connection."""
-    return fault.kind in _SERVICE_KINDS
+@attrs.define(eq=False)
+class EpochStrikes:
+    """The kinds that this gateway adds to those every gateway knows."""
+
+    service: Service
+    delivery: Delivery
+
+    def all_kinds(self) -> Mapping[str, StrikeAll]:
+        """Those that strike the gateway as a whole."""
+        return {"restart": self._restart, "clock_step": self._step_clock}
+
+    def one_kinds(self) -> Mapping[str, StrikeOne]:
+        """Those that strike one connection."""
+        return {
+            "clean_close_after_login": self._close,
+            "reconnect": self._reconnect,
+            "reconnect_after_login": self._reconnect,
+            "backpressure": self._require_snapshot,
+            "snapshot_required": self._require_snapshot,
+        }
+
+    def _restart(self, placed: Placed, now: float) -> str:
+        match placed.fault.how:
+            case "silent":
+                self.service.begin_epoch("silent", now=now)
+                return "new epoch, nobody told"
+            case "notice":
+                grace_s = self._grace_s(placed.fault)
+                self.service.notice_reconnect(
+                    connection=None, reason="server_upgrade", grace_s=grace_s, now=now
+                )
+                return f"new epoch, {grace_s:g} s notice"
+            case _:
+                self.service.restart(announce=False, now=now)
+                return "new epoch, everybody dropped"
+
+    def _step_clock(self, placed: Placed, _: float) -> str:
+        offset_ms = placed.fault.offset_ms or 0
+        self.service.step_clock(offset_ms)
+        return f"wall clock {offset_ms:+d} ms"
+
+    def _close(self, fault: Fault, line: Line, now: float) -> str:
+        code = fault.code if isinstance(fault.code, int) else 1000
+        self.delivery.close(line, code, fault.reason or "", now=now)
+        return f"closed with {code}"
+
+    def _reconnect(self, fault: Fault, line: Line, now: float) -> str:
+        grace_s = self._grace_s(fault)
+        self.service.notice_reconnect(
+            connection=line.number,
+            reason=fault.reason or "server_upgrade",
+            grace_s=grace_s,
+            now=now,
+        )
+        return f"reconnect, {grace_s:g} s grace"
+
+    def _require_snapshot(self, fault: Fault, line: Line, now: float) -> str:
+        if fault.text is not None:
+            self.delivery.odd(line, fault.text, "snapshot_required", now=now)
+            return "snapshot_required in an odd shape"
+        reason = fault.reason or "client_backpressure"
+        channels = self.service.require_snapshot(line.number, reason, fault.channels, now=now)
+        return f"{reason} for {', '.join(channels) or 'no channel'}"
+
+    def _grace_s(self, fault: Fault) -> float:
+        return self.service.default_grace_s if fault.grace_s is None else fault.grace_s
 
 
-def concerns_response(fault: Fault) -> bool:
-    """Whether the fault changes the answer to a request."""
-    if fault.position.scene != "request":
-        return False
-    return KINDS[fault.kind].target in ("request", "both")
-
-
-def strike_service(fault: Fault, service: Service, *, now: float) -> str:
-    """Performs a fault of the gateway as a whole; returns what it did."""
-    match fault.kind:
-        case "restart" if fault.how == "silent":
-            service.begin_epoch("silent", now=now)
-            return "new epoch, nobody told"
-        case "restart" if fault.how == "notice":
-            grace_s = service.default_grace_s if fault.grace_s is None else fault.grace_s
-            service.notice_reconnect(
-                connection=None, reason="server_upgrade", grace_s=grace_s, now=now
-            )
-            return f"new epoch, {grace_s:g} s notice"
-        case "restart":
-            service.restart(announce=False, now=now)
-            return "new epoch, everybody dropped"
-        case "clock_step":
-            offset_ms = fault.offset_ms or 0
-            service.step_clock(offset_ms)
-            return f"wall clock {offset_ms:+d} ms"
-        case _:
-            seconds = REFUSE_S if fault.seconds is None else fault.seconds
-            mode: ListenerMode = "refuse" if fault.kind == "refuse" else "accept_then_close"
-            service.set_listener(mode, seconds, now=now)
-            return f"{mode} for {seconds:g} s"
-
-
-def strike_connection(
-    fault: Fault, connection: Connection, service: Service, delivery: Delivery, *, now: float
-) -> str | None:
-    """Performs a fault of one connection; returns what it did, None when it is yet to happen."""
-    match fault.kind:
-        case "drop" | "reset":
-            delivery.abort(connection, reset=fault.kind == "reset", now=now)
-            return "RST" if fault.kind == "reset" else "FIN"
-        case "half_open":
-            delivery.mute(connection)
-            return "silent from here on"
-        case "stall":
-            seconds = STALL_S if fault.seconds is None else fault.seconds
-            delivery.stall(connection, stalled=True)
-            service.wake(Timer.STALL_ENDS, now + seconds, connection)
-            return f"stalled for {seconds:g} s"
-        case "close" | "clean_close_after_login":
-            code = fault.code if isinstance(fault.code, int) else 1000
-            delivery.close(connection, code, fault.reason or "", now=now)
-            return f"closed with {code}"
-        case "reconnect" | "reconnect_after_login":
-            grace_s = service.default_grace_s if fault.grace_s is None else fault.grace_s
-            service.notice_reconnect(
-                connection=connection.number,
-                reason=fault.reason or "server_upgrade",
-                grace_s=grace_s,
-                now=now,
-            )
-            return f"reconnect, {grace_s:g} s grace"
-        case "reorder":
-            service.wake(Timer.REORDER_ENDS, now + REORDER_PATIENCE_S, connection)
-            return None
-        case "backpressure" | "snapshot_required":
-            return _require_snapshot(fault, connection, service, delivery, now)
-        case _:
-            return _send_odd(fault, connection, delivery, now)
-
-
-def _require_snapshot(
-    fault: Fault, connection: Connection, service: Service, delivery: Delivery, now: float
-) -> str:
-    if fault.text is not None:
-        delivery.odd(connection, fault.text, "snapshot_required", now=now)
-        return "snapshot_required in an odd shape"
-    reason = fault.reason or "client_backpressure"
-    channels = fault.channels
-    if channels is None:
-        channels = () if connection.login is None else connection.login.subscription.channels
-    service.require_snapshot(connection, reason, channels, now)
-    return f"{reason} for {', '.join(channels) or 'no channel'}"
-
-
-def _send_odd(fault: Fault, connection: Connection, delivery: Delivery, now: float) -> str:
-    if fault.kind == "oversize":
-        size = fault.size_bytes or 0
-        shell = '{"type":"padding","padding":""}'
-        padding = "x" * (size - len(shell))
-        delivery.odd(connection, f"{shell[:-2]}{padding}{shell[-2:]}", "oversize", now=now)
-        return f"sent {max(size, len(shell))} bytes"
-    if fault.kind == "send" and fault.text is not None:
-        delivery.odd(connection, fault.text, "text", now=now)
-        return f"sent {len(fault.text)} characters"
-    data = bytes.fromhex(fault.data_hex or "")
-    if fault.kind == "send":
-        delivery.odd(connection, data, "bytes", now=now)
-        return f"sent {len(data)} bytes"
-    data = VIOLATIONS[fault.violation] if fault.violation is not None else data
-    delivery.effects.append(TransmitRaw(connection=connection.number, data=data))
-    return f"put {len(data)} raw bytes on the stream"
-
-
-_STATUS_CODES: Final = {
+_STATUS_CODES: Final[Mapping[int, str]] = {
     400: "invalid_filters",
     401: "invalid_api_key",
     403: "channel_not_allowed",
@@ -190,8 +127,6 @@ _STATUS_CODES: Final = {
     429: "rate_limited",
     503: "rate_limiter_error",
 }
-
-_PAGE: Final = b"<!doctype html><title>Just a moment</title><p>Checking your browser.</p>\n"
 
 
 def changed_response(fault: Fault, response: HttpResponse, path: str) -> tuple[HttpResponse, str]:
@@ -206,10 +141,11 @@ def changed_response(fault: Fault, response: HttpResponse, path: str) -> tuple[H
         case "stall":
             return attrs.evolve(response, stall=True), "head only"
         case "empty":
-            return attrs.evolve(response, status=200, body=b"[]"), "answered []"
+            # It covers nothing, so it names no position either (R11).
+            headers = tuple(each for each in response.headers if each[0] != "X-As-Of")
+            return attrs.evolve(response, status=200, headers=headers, body=b"[]"), "answered []"
         case _:
-            headers = (("Content-Type", "text/html; charset=utf-8"),)
-            return HttpResponse(status=200, headers=headers, body=_PAGE), "answered HTML"
+            return html_page(), "answered HTML"
 
 
 def _status(fault: Fault, path: str) -> HttpResponse:

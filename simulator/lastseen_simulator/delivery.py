@@ -1,48 +1,59 @@
 """The way out: every frame to a connection passes here, and so does every fault that meets it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
 import msgspec
 
-from lastseen.dialects.oddspapi.wire import encode_text
-from lastseen_simulator.gateway.connections import Connection, Outgoing
-from lastseen_simulator.gateway.effects import Abort, CloseConnection, Effect, Stall, Transmit
-from lastseen_simulator.gateway.mischief import Mischief, Placed
-from lastseen_simulator.truth import TruthLog
+from lastseen_simulator.effects import Abort, CloseConnection, Effect, Stall, Transmit
+from lastseen_simulator.faults import Fault
+from lastseen_simulator.gateways import Recorder
+from lastseen_simulator.lines import Line, Outgoing
+from lastseen_simulator.mischief import Mischief, Placed
 
 __all__ = ["DRIP_BYTES_PER_S", "Delivery"]
 
 DRIP_BYTES_PER_S: Final = 64.0
 """Default pace of a drip: a frame of a few hundred bytes takes some seconds."""
 
-Strike = Callable[[Placed, Connection, float], None]
-Supersede = Callable[[Outgoing, float], None]
-RequireSnapshot = Callable[[Connection, str, tuple[str, ...], float], None]
+Strike = Callable[[Placed, Line, float], None]
+Withheld = Callable[[Line, Outgoing, Fault, float], None]
+Rewrite = Callable[[Fault, Outgoing], tuple[str | bytes, str]]
+
+_CHANGES: Final = ("duplicate", "gap", "reorder", "drip")
+"""What can be done to a data frame without touching what it says."""
+
+
+def _cut_in_half(_: Fault, out: Outgoing) -> tuple[str | bytes, str]:
+    size = len(out.data) // 2
+    return out.data[:size], f"sent {size} of {len(out.data)}"
 
 
 @attrs.define(eq=False)
 class Delivery:
     """Sends frames, ends connections, and writes both into the truth log.
 
-    `strike` performs a fault that is no matter of the frame itself; `supersede` publishes newer
-    values for a withheld entry; `require_snapshot` admits a loss.
+    `strike` performs a fault that is no matter of the frame itself; `withheld` says what follows a
+    gap; `rewrites` are a dialect's own ways to spoil what a data frame says.
     """
 
     effects: list[Effect]
-    truth: TruthLog
+    truth: Recorder
     mischief: Mischief
     strike: Strike
-    supersede: Supersede
-    require_snapshot: RequireSnapshot
+    withheld: Withheld
+    rewrites: Mapping[str, Rewrite] = attrs.field(factory=dict[str, Rewrite])
 
-    def control(self, connection: Connection, name: str, frame: msgspec.Struct, now: float) -> None:
-        """Sends a control frame, always JSON text (§1)."""
-        out = Outgoing(name=name, data=encode_text(frame), control=frame)
+    def __attrs_post_init__(self) -> None:
+        self.rewrites = {"malformed": _cut_in_half, **self.rewrites}
+
+    def control(self, connection: Line, name: str, frame: object, now: float) -> None:
+        """Sends a control frame, always JSON text."""
+        out = Outgoing(name=name, data=msgspec.json.encode(frame).decode(), control=frame)
         self.deliver(connection, out, now=now)
 
-    def deliver(self, connection: Connection, out: Outgoing, *, now: float) -> None:
+    def deliver(self, connection: Line, out: Outgoing, *, now: float) -> None:
         """Sends one frame past the faults that meet it; nothing once the connection is gone."""
         if connection.is_gone():
             return
@@ -68,13 +79,13 @@ class Delivery:
             else:
                 connection.armed.append(placed)
 
-    def odd(self, connection: Connection, data: str | bytes, note: str, *, now: float) -> None:
+    def odd(self, connection: Line, data: str | bytes, note: str, *, now: float) -> None:
         """Sends a message that no gateway should send; it counts as no frame."""
         if not connection.is_gone():
             self.effects.append(Transmit(connection=connection.number, data=data))
             self.truth.write("control", now=now, connection=connection.number, frame={"odd": note})
 
-    def release(self, connection: Connection, *, now: float) -> None:
+    def release(self, connection: Line, *, now: float) -> None:
         """Sends what waited to be overtaken, although nothing came past."""
         waiting, connection.waiting = connection.waiting, []
         placed, connection.overtaken_by = connection.overtaken_by, None
@@ -84,43 +95,43 @@ class Delivery:
             placed.claimed -= 1
             placed.miss("no frame of another channel came past")
 
-    def close(self, connection: Connection, code: int, reason: str, *, now: float) -> None:
+    def close(self, connection: Line, code: int, reason: str, *, now: float) -> None:
         """Closes with a close frame."""
-        if connection.stage == "ended":
+        if connection.ended:
             return
         if not connection.muted:
             self.release(connection, now=now)
-        connection.stage = "ended"
+        connection.ended = True
         self.effects.append(CloseConnection(connection=connection.number, code=code, reason=reason))
         self._closed(connection, "server", code, reason, now)
 
-    def abort(self, connection: Connection, *, reset: bool, now: float) -> None:
+    def abort(self, connection: Line, *, reset: bool, now: float) -> None:
         """Ends without a close frame."""
-        if connection.stage == "ended":
+        if connection.ended:
             return
-        connection.stage = "ended"
+        connection.ended = True
         self.effects.append(Abort(connection=connection.number, reset=reset))
         self._closed(connection, "server_abort", 1006, "RST" if reset else "FIN", now)
 
-    def mute(self, connection: Connection) -> None:
+    def mute(self, connection: Line) -> None:
         """Makes it half-open: whatever comes or goes from here on is lost."""
         if not connection.is_gone():
             connection.muted = True
             self.effects.append(Stall(connection=connection.number, stalled=True))
 
-    def stall(self, connection: Connection, *, stalled: bool) -> None:
+    def stall(self, connection: Line, *, stalled: bool) -> None:
         """Stops or resumes the socket; frames go on queueing in the driver."""
         if not connection.is_gone():
             self.effects.append(Stall(connection=connection.number, stalled=stalled))
 
-    def _closed(self, connection: Connection, by: str, code: int, reason: str, now: float) -> None:
+    def _closed(self, connection: Line, by: str, code: int, reason: str, now: float) -> None:
         self.truth.write(
             "closed", now=now, connection=connection.number, by=by, code=code, reason=reason
         )
 
     def _strikes(
         self,
-        connection: Connection,
+        connection: Line,
         out: Outgoing,
         counts: dict[tuple[str, str | None], int],
         side: str,
@@ -131,7 +142,7 @@ class Delivery:
         for placed in self.mischief.at_frame(
             connection.ordinal, counts, out.channel, side, now=now
         ):
-            if placed.fault.kind in ("duplicate", "gap", "reorder", "drip"):
+            if placed.fault.kind in _CHANGES or placed.fault.kind in self.rewrites:
                 changes.append(placed)
             else:
                 self.strike(placed, connection, now)
@@ -139,7 +150,7 @@ class Delivery:
 
     def _cut(
         self,
-        connection: Connection,
+        connection: Line,
         out: Outgoing,
         counts: dict[tuple[str, str | None], int],
         now: float,
@@ -156,7 +167,7 @@ class Delivery:
         return True
 
     def _send_changed(
-        self, connection: Connection, out: Outgoing, changes: list[Placed], now: float
+        self, connection: Line, out: Outgoing, changes: list[Placed], now: float
     ) -> None:
         by_kind: dict[str, Placed] = {}
         for placed in changes:
@@ -166,29 +177,44 @@ class Delivery:
                 placed.miss("another fault of this kind struck the same frame")
             else:
                 by_kind[placed.fault.kind] = placed
-        if (gap := by_kind.get("gap")) is not None:
+        if (gap := by_kind.pop("gap", None)) is not None:
             self._withhold(connection, out, gap, now)
-            return
-        if (reorder := by_kind.get("reorder")) is not None and not connection.waiting:
-            connection.overtaken_by = reorder
+        elif self._waits(connection, out, by_kind.pop("reorder", None), now):
             connection.waiting.append(out)
-            self.strike(reorder, connection, now)
-            return
-        if connection.waiting and connection.waiting[0].channel == out.channel:
-            connection.waiting.append(out)
-            return
-        drip = by_kind.get("drip")
-        if drip is None:
-            self._transmit(connection, out, now)
         else:
+            self._send_spoilt(connection, out, by_kind, now)
+            self._overtaken(connection, now)
+            if (duplicate := by_kind.pop("duplicate", None)) is not None:
+                self._repeat(connection, out, duplicate, now)
+        # What was to befall this frame too befalls the next.
+        connection.armed += by_kind.values()
+
+    def _waits(self, connection: Line, out: Outgoing, reorder: Placed | None, now: float) -> bool:
+        """Whether a frame is to be overtaken, or must not pass others of its channel that are."""
+        if reorder is not None and not connection.waiting:
+            connection.overtaken_by = reorder
+            self.strike(reorder, connection, now)
+            return True
+        if reorder is not None:
+            reorder.claimed -= 1
+            reorder.miss("another frame was already waiting")
+        return bool(connection.waiting) and connection.waiting[0].channel == out.channel
+
+    def _send_spoilt(
+        self, connection: Line, out: Outgoing, by_kind: dict[str, Placed], now: float
+    ) -> None:
+        """Sends a frame as it is, slowly, or saying something else."""
+        rewrite = next((kind for kind in by_kind if kind in self.rewrites), None)
+        if rewrite is not None:
+            self._spoil(connection, out, by_kind.pop(rewrite), now)
+        elif (drip := by_kind.pop("drip", None)) is not None:
             pace = drip.fault.bytes_per_s or DRIP_BYTES_PER_S
             self._transmit(connection, out, now, drip_bytes_per_s=pace)
             self._fired(drip, connection, f"at {pace:g} bytes/s", now)
-        self._overtaken(connection, now)
-        if (duplicate := by_kind.get("duplicate")) is not None:
-            self._repeat(connection, out, duplicate, now)
+        else:
+            self._transmit(connection, out, now)
 
-    def _overtaken(self, connection: Connection, now: float) -> None:
+    def _overtaken(self, connection: Line, now: float) -> None:
         placed, connection.overtaken_by = connection.overtaken_by, None
         waiting, connection.waiting = connection.waiting, []
         for out in waiting:
@@ -196,24 +222,30 @@ class Delivery:
         if placed is not None:
             self._fired(placed, connection, f"{len(waiting)} frames overtaken", now)
 
-    def _withhold(self, connection: Connection, out: Outgoing, placed: Placed, now: float) -> None:
-        lost = placed.fault.loss == "lost"
-        self.withhold(connection, out, "lost" if lost else "coalesced", now=now)
+    def _withhold(self, connection: Line, out: Outgoing, placed: Placed, now: float) -> None:
+        self.withhold(connection, out, placed.fault.loss or "coalesced", now=now)
         entry_id = "" if out.entry is None else f"{out.entry.channel} {out.entry.entry_id}"
         self._fired(placed, connection, f"withheld {entry_id}", now)
-        if not lost:
-            self.supersede(out, now)
-        elif out.channel is not None:
-            self.require_snapshot(connection, "client_backpressure", (out.channel,), now)
+        self.withheld(connection, out, placed.fault, now)
 
-    def _repeat(self, connection: Connection, out: Outgoing, placed: Placed, now: float) -> None:
-        self._transmit(connection, out, now, how="duplicate")
+    def _spoil(self, connection: Line, out: Outgoing, placed: Placed, now: float) -> None:
+        data, detail = self.rewrites[placed.fault.kind](placed.fault, out)
+        self.effects.append(Transmit(connection=connection.number, data=data))
+        self.withhold(connection, out, placed.fault.kind, now=now)
+        self._fired(placed, connection, detail, now)
+
+    def _repeat(self, connection: Line, out: Outgoing, placed: Placed, now: float) -> None:
+        if connection.waiting:
+            # Behind its original: it must not pass others of its channel that wait with it.
+            connection.waiting.append(attrs.evolve(out, name="duplicate"))
+        else:
+            self._transmit(connection, out, now, how="duplicate")
         entry_id = "" if out.entry is None else out.entry.entry_id
         self._fired(placed, connection, f"sent {entry_id} twice", now)
 
     def _transmit(
         self,
-        connection: Connection,
+        connection: Line,
         out: Outgoing,
         now: float,
         *,
@@ -226,17 +258,17 @@ class Delivery:
         if out.entry is None:
             frame = msgspec.to_builtins(out.control)
             self.truth.write("control", now=now, connection=connection.number, frame=frame)
-        else:
+        for entry in out.carries if out.entry is None else (out.entry,):
             self.truth.write(
                 "sent",
                 now=now,
                 connection=connection.number,
-                channel=out.entry.channel,
-                entryId=out.entry.entry_id,
+                channel=entry.channel,
+                entryId=entry.entry_id,
                 how=how or out.name,
             )
 
-    def withhold(self, connection: Connection, out: Outgoing, why: str, *, now: float) -> None:
+    def withhold(self, connection: Line, out: Outgoing, why: str, *, now: float) -> None:
         """Records that a frame is not sent, and why."""
         entry_id = None if out.entry is None else out.entry.entry_id
         self.truth.write(
@@ -248,7 +280,7 @@ class Delivery:
             why=why,
         )
 
-    def _fired(self, placed: Placed, connection: Connection, detail: str, now: float) -> None:
+    def _fired(self, placed: Placed, connection: Line, detail: str, now: float) -> None:
         placed.fire(f"connection {connection.ordinal}: {detail}", now=now)
         self.truth.write(
             "fault",

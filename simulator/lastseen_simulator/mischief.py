@@ -93,6 +93,12 @@ class Mischief:
         """Strikes when its login arrives."""
         return self._claimed(self._for("login", ordinal), now)
 
+    def on_subscribe(self, ordinal: int, count: int, *, now: float) -> list[Placed]:
+        """Strikes when its count-th subscribe arrives."""
+        return self._claimed(
+            (p for p in self._for("subscribe", ordinal) if p.position.meets(count)), now
+        )
+
     def has_frame_faults(self) -> bool:
         """Whether frames need to be asked about at all."""
         return any(placed.position.scene == "frame" for placed in self._placed)

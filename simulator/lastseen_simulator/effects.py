@@ -1,7 +1,7 @@
 """What the driver of a gateway must do, and the HTTP messages it carries.
 
-The gateway never does I/O. After every `handle_*` and every control call its driver drains
-`Gateway.poll_effects` and acts on each effect in order. After `CloseConnection` or `Abort` no
+A gateway never does I/O. After every `handle_*` and every control call its driver drains
+`poll_effects` and acts on each effect in order. After `CloseConnection` or `Abort` no
 further effect names that connection.
 """
 
@@ -16,7 +16,9 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "ListenerMode",
+    "Ping",
     "RefuseConnections",
+    "RefuseUpgrade",
     "Respond",
     "Stall",
     "Transmit",
@@ -42,7 +44,7 @@ class HttpResponse:
     """One REST answer, with the ways it may break.
 
     `cut_at=n` announces the length of the whole body, sends `n` bytes of it and closes; `stall`
-    sends the head and then nothing, keeping the connection open.
+    sends the head and then nothing, keeping the connection open; `silent` not even the head.
     """
 
     status: int
@@ -50,6 +52,7 @@ class HttpResponse:
     body: bytes
     cut_at: int | None = None
     stall: bool = False
+    silent: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +75,13 @@ class TransmitRaw:
 
     connection: int
     data: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Ping:
+    """Send a WebSocket ping; its pong comes back by `handle_pong`."""
+
+    connection: int
 
 
 @attrs.frozen(kw_only=True)
@@ -108,10 +118,28 @@ class Respond:
 
 
 @attrs.frozen(kw_only=True)
+class RefuseUpgrade:
+    """Answer the upgrade of this connection with an HTTP answer; it never opens."""
+
+    connection: int
+    response: HttpResponse
+
+
+@attrs.frozen(kw_only=True)
 class RefuseConnections:
     """Switch the listener: accept, refuse at TCP level, or accept and close at once."""
 
     mode: ListenerMode
 
 
-Effect = Transmit | TransmitRaw | CloseConnection | Abort | Stall | Respond | RefuseConnections
+Effect = (
+    Transmit
+    | TransmitRaw
+    | Ping
+    | CloseConnection
+    | Abort
+    | Stall
+    | Respond
+    | RefuseUpgrade
+    | RefuseConnections
+)

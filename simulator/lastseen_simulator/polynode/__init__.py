@@ -1,0 +1,1 @@
+"""A simulated PolyNode: settlements from pending to confirmed, over one WebSocket."""
