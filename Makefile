@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+KILLS ?= 30
+SEED ?= 1
 
-.PHONY: help demo test check format bench soak clean
+.PHONY: help demo test check format bench kills soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -28,6 +30,9 @@ format: $(VENV)/.dev ## rewrite the code in our format
 
 bench: $(VENV)/.dev ## messages per second, as ratios to named peers in the same run
 	$(BIN)/python tests/benchmarks/core.py
+
+kills: $(VENV)/.dev ## kill a client thirty times and judge what its state file holds; a minute
+	$(BIN)/python tests/helpers/thirty_kills.py --kills $(KILLS) --seed $(SEED)
 
 soak: $(VENV)/.dev ## long random sweeps that the test run keeps short
 	LASTSEEN_SOAK=1 $(BIN)/python -m pytest tests -m soak -q

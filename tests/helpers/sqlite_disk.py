@@ -85,6 +85,13 @@ class LostSync:
 
 
 @attrs.frozen
+class Open:
+    """Is never in the log; only to be refused."""
+
+    suffix: str
+
+
+@attrs.frozen
 class Delete:
     suffix: str
 
@@ -97,6 +104,7 @@ class Note:
 
 
 Operation = Write | Truncate | Sync | LostSync | Delete | Note
+Refusal = Callable[[Operation | Open], int | None]
 
 
 @attrs.define(eq=False)
@@ -105,7 +113,7 @@ class Disk:
 
     main: Path
     log: list[Operation] = attrs.field(init=False, factory=list)
-    refuse: Callable[[Operation], int | None] | None = attrs.field(init=False, default=None)
+    refuse: Refusal | None = attrs.field(init=False, default=None)
     """Gives an SQLite result code for an operation that is to fail, and is then not made."""
 
     def note(self, value: Any) -> None:
@@ -172,8 +180,12 @@ def _around_default(library: Any, disk: Disk) -> _Vfs:
         return text.removeprefix(str(disk.main)) if text.startswith(str(disk.main)) else None
 
     def open_(pointer: Any, name: Any, file: Any, flags: Any, out: Any) -> int:
-        code: int = real_open(pointer, name, file, flags, out)
         suffix = suffix_of(name)
+        refused = None if suffix is None or disk.refuse is None else disk.refuse(Open(suffix))
+        if refused is not None:
+            file.contents.pMethods = None
+            return refused
+        code: int = real_open(pointer, name, file, flags, out)
         if code == _OK and suffix is not None:
             suffixes[ctypes.addressof(file.contents)] = suffix
             methods = _watching(file.contents.pMethods.contents, suffixes, disk)

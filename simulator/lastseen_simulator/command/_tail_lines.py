@@ -9,8 +9,10 @@ import msgspec
 from lastseen.errors import PayloadError
 from lastseen.events import (
     Anomaly,
+    Committed,
     Discarded,
     Disconnected,
+    DurabilityChanged,
     Entry,
     Event,
     LoggedIn,
@@ -19,6 +21,7 @@ from lastseen.events import (
     Stopped,
     Why,
 )
+from lastseen.position import Position
 from lastseen_simulator.command._tail_claims import Claim
 
 __all__ = ["HumanLines", "JsonLines", "Lines", "ReportLines", "json_line", "printable"]
@@ -26,6 +29,7 @@ __all__ = ["HumanLines", "JsonLines", "Lines", "ReportLines", "json_line", "prin
 REPORT_SCHEMA: Final = "lastseen.report/1"
 
 _TEXT_CHARACTERS_MAX: Final = 200
+_LINE_CHARACTERS_MAX: Final = 2000
 
 # Prices keep their exact digits: a Decimal becomes a JSON number with its own text.
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
@@ -36,6 +40,10 @@ class Lines(Protocol):
 
     def opening(self) -> list[str]:
         """What is said before anything happens."""
+        ...
+
+    def restored(self, file: str, position: Position, units: int) -> list[str]:
+        """What is said of the state that a file brought back."""
         ...
 
     def event(self, event: Event, *, epoch: str | None, at: float) -> list[str]:
@@ -56,13 +64,13 @@ def json_line(members: Mapping[str, Any]) -> str:
     return _ENCODER.encode(members).decode()
 
 
-def printable(text: str) -> str:
+def printable(text: str, limit: int = _TEXT_CHARACTERS_MAX) -> str:
     """A peer's words without what a terminal would obey (HZ-K12).
 
     >>> printable("bye" + chr(27) + "]0;owned" + chr(7))
     'bye�]0;owned�'
     """
-    return "".join(c if c.isprintable() else "�" for c in text[:_TEXT_CHARACTERS_MAX])
+    return "".join(c if c.isprintable() else "�" for c in text[:limit])
 
 
 @final
@@ -73,6 +81,10 @@ class JsonLines:
     def opening(self) -> list[str]:
         """Nothing: the first line is the first event."""
         return []
+
+    def restored(self, file: str, position: Position, units: int) -> list[str]:
+        """One line."""
+        return [_restored(file, position, units)]
 
     def event(self, event: Event, *, epoch: str | None, at: float) -> list[str]:
         """One line an event."""
@@ -102,6 +114,10 @@ class JsonLines:
                 members = {"event": "anomaly", **attrs.asdict(event), "code": event.code.value}
             case Discarded():
                 members = {"event": "discarded", **attrs.asdict(event), "why": event.why.value}
+            case DurabilityChanged():
+                members = {"event": "durability", **attrs.asdict(event)}
+            case Committed():
+                members = _committed(event)
         return [json_line(members)]
 
     def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:
@@ -126,6 +142,10 @@ class ReportLines:
         """Which contract this is."""
         return [json_line({"schema": REPORT_SCHEMA})]
 
+    def restored(self, file: str, position: Position, units: int) -> list[str]:
+        """Where the client starts."""
+        return [_restored(file, position, units)]
+
     def event(self, event: Event, *, epoch: str | None, at: float) -> list[str]:
         """The contract's objects; an event without one says nothing."""
         del at
@@ -141,6 +161,8 @@ class ReportLines:
         if isinstance(event, Anomaly):
             members = {"event": "anomaly", "code": event.code.value, "channel": event.channel}
             return [json_line(members)]
+        if isinstance(event, Committed):
+            return [json_line(_committed(event))]
         return []
 
     def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:
@@ -163,6 +185,12 @@ class HumanLines:
     def opening(self) -> list[str]:
         """Nothing."""
         return []
+
+    def restored(self, file: str, position: Position, units: int) -> list[str]:
+        """What was there, and from where it goes on."""
+        where = ", ".join(f"{channel} {cursor}" for channel, cursor in position.cursors)
+        held = f"{units} units, resuming from {where}" if where else "starts cold"
+        return [printable(f"state {file}: {held}", limit=_LINE_CHARACTERS_MAX)]
 
     def event(self, event: Event, *, epoch: str | None, at: float) -> list[str]:
         """A line for whatever is not data."""
@@ -206,10 +234,26 @@ def _said(event: Event) -> str | None:
         return printable(text) + again
     if isinstance(event, Stopped) and event.failure is not None:
         return printable(f"stopped: {event.reason}")
+    if isinstance(event, DurabilityChanged):
+        kept = "state is kept again" if event.durable else "state is not kept"
+        return printable(f"{kept}: {event.detail}" if event.detail else kept)
     if isinstance(event, Anomaly):
         where = f" {event.channel}" if event.channel is not None else ""
         return printable(f"odd: {event.code.value}{where}: {event.detail} ({event.count})")
     return None
+
+
+def _restored(file: str, position: Position, units: int) -> str:
+    members = {"event": "restored", "file": file, **_position(position), "units": units}
+    return json_line(members)
+
+
+def _committed(event: Committed) -> dict[str, Any]:
+    return {"event": "committed", **_position(event.position)}
+
+
+def _position(position: Position) -> dict[str, Any]:
+    return {"epoch": position.epoch, "cursors": dict(position.cursors)}
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.errors import PayloadError
-from lastseen.events import Disconnected, Entry, Event, Failure, LoggedIn, StateSnapshot
+from lastseen.events import Disconnected, Entry, Event, Failure, LoggedIn
 from lastseen.options import SessionOptions
 from lastseen.replica import Replica
 from lastseen.secret import Secret
@@ -21,7 +21,7 @@ from lastseen_simulator.command._tail_claims import Claims
 from lastseen_simulator.command._tail_lines import Lines, json_line, printable
 from lastseen_simulator.command._tail_output import Output, read_commands
 from lastseen_simulator.command._tail_table import LiveTable, Rates
-from lastseen_trio import Feed, open_feed
+from lastseen_trio import Feed, MemoryStore, SQLiteStore, open_feed
 
 __all__ = ["Plan", "follow"]
 
@@ -57,6 +57,8 @@ class Plan:
     table: bool
     progress: bool
     commands: bool
+    state: str | None
+    """The file that keeps the place across restarts."""
     duration_s: float
     until_synced: bool
     attempts: int
@@ -64,6 +66,9 @@ class Plan:
 
 async def follow(plan: Plan) -> int:
     """Follows until told to stop; returns the exit code or raises `CommandError` for 1, 3 and 4."""
+    # It reads payloads; it has no use for the key.
+    dialect = OddsPapi(subscription=plan.subscription, key=Secret(""))
+    store = MemoryStore(replica=Replica(dialect)) if plan.state is None else SQLiteStore(plan.state)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with (
             _open_output() as output,
@@ -73,14 +78,19 @@ async def follow(plan: Plan) -> int:
                 key=plan.key,
                 rest_url=plan.rest_url,
                 options=plan.options,
+                store=store,
             ) as feed,
         ):
-            tail = Tail(plan, feed, output)
+            assert store.replica is not None
+            tail = Tail(plan, feed, store.replica, output)
             try:
                 await tail.run(signals)
             finally:
                 tail.close()
             await tail.finish()
+    if feed.status().durable_failed and tail.trouble is None:
+        message = f"{plan.state} is older than what was processed: the last commit failed"
+        raise CommandError(message, exit_code=tail.code or FAILED)
     if tail.trouble is not None:
         raise tail.trouble
     if plan.until_synced and not tail.reached and tail.code == 0:
@@ -107,12 +117,12 @@ class Tail:
 
     plan: Plan
     feed: Feed
+    replica: Replica
     output: Output
     code: int = attrs.field(init=False, default=0)
     trouble: CommandError | None = attrs.field(init=False, default=None)
     reached: bool = attrs.field(init=False, default=False)
     """Every channel was synced, and that was all that was asked for."""
-    _replica: Replica = attrs.field(init=False)
     _claims: Claims = attrs.field(init=False, factory=Claims)
     _rates: Rates = attrs.field(init=False, factory=Rates)
     _table: LiveTable | None = attrs.field(init=False, default=None)
@@ -122,9 +132,6 @@ class Tail:
     _last_end: Disconnected | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
-        # The replica reads payloads; it has no use for the key.
-        dialect = OddsPapi(subscription=self.plan.subscription, key=Secret(""))
-        self._replica = Replica(dialect)
         if self.plan.table:
             self._table = LiveTable(Console())
 
@@ -132,6 +139,7 @@ class Tail:
         """Follows until a signal, a command, the duration, or an end for good."""
         if self.plan.lines is not None:
             self._say(self.plan.lines.opening())
+        self._say_restored()
         with trio.move_on_after(self.plan.duration_s):
             async with trio.open_nursery() as nursery:
                 scope = nursery.cancel_scope
@@ -143,6 +151,15 @@ class Tail:
                 await self._consume()
                 scope.cancel()
 
+    def _say_restored(self) -> None:
+        """What a state file brought back; a warning when it was set aside."""
+        restored = self.feed.restored
+        if restored.note is not None:
+            sys.stderr.write(f"lastseen: {printable(restored.note, limit=1000)}\n")
+        if self.plan.state is not None and self.plan.lines is not None:
+            units = len(self.replica)
+            self._say(self.plan.lines.restored(self.plan.state, restored.position, units))
+
     async def finish(self) -> None:
         """Closes the feed, takes what it still says, and sums up."""
         claims = self._claims.all(self.feed.status())
@@ -150,6 +167,7 @@ class Tail:
         with trio.move_on_after(_LAST_WORDS_S):
             async for batch in self.feed.batches(_BATCH_EVENTS):
                 self._take(batch, closing=True)
+                self.feed.acknowledge()
                 await self.output.room()
         lines = self.plan.lines
         if lines is not None:
@@ -168,7 +186,7 @@ class Tail:
             odd: dict[str, int] = {}
             for (code, _), count in self.feed.anomalies().items():
                 odd[code.value] = odd.get(code.value, 0) + count
-            units = len(self._replica.state())
+            units = len(self.replica.state())
             summary: dict[str, Any] = {"units": units, "channels": channels, "anomalies": odd}
             self._say(lines.summary(summary, at=self._at))
 
@@ -195,6 +213,10 @@ class Tail:
     async def _consume(self) -> None:
         async for batch in self.feed.batches(_BATCH_EVENTS):
             self._take(batch)
+            if self.plan.state is not None:
+                # Said first, then done: whoever reads the lines misses none (HZ-E12).
+                await self.output.drained()
+            self.feed.acknowledge()
             if self.trouble is not None:
                 return
             if self.plan.until_synced and self._claims.synced(self.feed.status()):
@@ -208,7 +230,7 @@ class Tail:
         lines = self.plan.lines
         epoch, at = self.feed.position.epoch, self._at
         for event in batch:
-            if not self._apply(event):
+            if isinstance(event, Entry) and not self._reads(event):
                 continue
             if lines is not None:
                 self._say(lines.event(event, epoch=epoch, at=at))
@@ -225,14 +247,11 @@ class Tail:
             for channel, claim in self._claims.changes(self.feed.status()).items():
                 self._say(self.plan.lines.claim(channel, claim, at=self._at))
 
-    def _apply(self, event: Event) -> bool:
+    def _reads(self, entry: Entry) -> bool:
         try:
-            self._replica.apply(event)
+            self.replica.dialect.units(entry)
         except PayloadError:
-            if isinstance(event, Entry):
-                self.feed.reject(event)
-            elif isinstance(event, StateSnapshot):
-                self.feed.resync(event.channel)
+            self.feed.reject(entry)
             return False
         return True
 
@@ -274,7 +293,7 @@ class Tail:
         async with aclosing(read_commands()) as commands:
             async for command in commands:
                 if command == "state":
-                    state = {"event": "state", "state": self._replica.state()}
+                    state = {"event": "state", "state": self.replica.state()}
                     self._say([json_line(state)])
                 elif command == "stop":
                     scope.cancel()

@@ -5,13 +5,13 @@ import os
 import sys
 from functools import partial
 from math import isnan
-from typing import Final
+from typing import Any, Final
 
-import attrs
 import click
 import trio
 
-from lastseen.dialects.oddspapi import Subscription
+from lastseen.dialects.oddspapi import DEFAULT_CHANNELS, Subscription
+from lastseen.dialects.oddspapi.channels import CHANNELS
 from lastseen.errors import ConfigurationError
 from lastseen.options import SessionOptions
 from lastseen.secret import Secret
@@ -21,11 +21,13 @@ from lastseen_simulator.command._tail_run import Plan, follow
 from lastseen_simulator.gateway.options import DEMO_KEY
 from lastseen_trio.addresses import Address
 from lastseen_trio.groups import alone
+from lastseen_trio.store import StoreError
 
 __all__ = ["tail"]
 
-DEFAULT_CHANNELS: Final = "fixtures,scores,odds,bookmakers"
+EVERY_CHANNEL: Final = "all"
 LANGUAGE: Final = "en"
+UNUSABLE_STATE: Final = 5
 
 
 @click.command(
@@ -40,6 +42,9 @@ is tried with the public demo key when there is none.
   status            channel, entity, state, proof
   logged_in         connection, epoch, resumed, denied
   disconnected      connection, failure, code, reason, retry_in_s
+  restored          file, epoch, cursors, units; the first, with --state
+  committed         epoch, cursors: now in the file with their state
+  durability        durable, detail: commits began to fail, or work again
   anomaly           code, channel, detail, count
   stopped           failure, reason
   summary           seconds, units, channels, anomalies; always the last
@@ -51,16 +56,18 @@ is tried with the public demo key when there is none.
 \b
 Exit codes:
   0    ended as asked: --until-synced, --for, 'stop' or SIGTERM
-  1    ended before what --until-synced waits for
+  1    ended before what --until-synced waits for, or before the last could be kept
   2    wrong usage
   3    could not log in once
   4    rejected: the key, or what it may see
+  5    the --state file cannot be used; another process may hold it
   130  Ctrl-C
 
 \b
 Examples:
   lastseen tail ws://127.0.0.1:8765/ws
   lastseen tail ws://127.0.0.1:8765/ws --until-synced --quiet && echo ready
+  lastseen tail ws://127.0.0.1:8765/ws --state feed.db
   lastseen tail wss://feed.example/ws --channels odds --fixtures id1000042088112233 --json
 """,
 )
@@ -81,12 +88,13 @@ Examples:
     "--channels",
     envvar="LASTSEEN_CHANNELS",
     show_envvar=True,
-    default=DEFAULT_CHANNELS,
+    default=",".join(DEFAULT_CHANNELS),
     show_default=True,
-    help="Channels, with commas.",
+    help=f"Channels, with commas; {EVERY_CHANNEL!r} for every one there is.",
 )
 @click.option("--sports", help="Sport ids, with commas.  [default: the documented ones]")
 @click.option("--fixtures", help="Only these fixtures, with commas.")
+@click.option("--futures", help="Only these futures, with commas.")
 @click.option("--bookmakers", help="Only these bookmakers, with commas.")
 @click.option(
     "--receive-type",
@@ -94,6 +102,12 @@ Examples:
     default="json",
     show_default=True,
     help="Encoding of data frames.",
+)
+@click.option(
+    "--state",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Keep state and position here, and go on from it after a restart.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines on standard output.")
 @click.option("--report", "as_report", is_flag=True, help="The report of a client under test.")
@@ -128,8 +142,10 @@ def tail(
     channels: str,
     sports: str | None,
     fixtures: str | None,
+    futures: str | None,
     bookmakers: str | None,
     receive_type: str,
+    state: str | None,
     as_json: bool,
     as_report: bool,
     duration_s: float | None,
@@ -154,8 +170,12 @@ def tail(
     try:
         address = Address.from_url(url, schemes=("ws", "wss"))
         rest_url = _rest_url(rest)
-        options = SessionOptions(connection_limit=connection_limit, report_discarded=as_report)
-        subscription = _subscription(channels, sports, fixtures, bookmakers, receive_type)
+        options = SessionOptions(
+            connection_limit=connection_limit,
+            report_discarded=as_report,
+            report_commits=state is not None and (as_json or as_report),
+        )
+        subscription = _subscription(channels, sports, fixtures, futures, bookmakers, receive_type)
     except ConfigurationError as error:
         raise CommandError(str(error), exit_code=2) from error
     plan = Plan(
@@ -169,6 +189,7 @@ def tail(
         table=at_terminal,
         progress=not (as_json or as_report or quiet or at_terminal),
         commands=as_report,
+        state=state,
         duration_s=float("inf") if duration_s is None else duration_s,
         until_synced=until_synced,
         attempts=attempts,
@@ -177,6 +198,13 @@ def tail(
 
 
 def _run(plan: Plan) -> int:
+    try:
+        return _run_unwrapped(plan)
+    except StoreError as error:
+        raise CommandError(str(error), exit_code=UNUSABLE_STATE) from error
+
+
+def _run_unwrapped(plan: Plan) -> int:
     try:
         return trio.run(partial(follow, plan))
     except BaseExceptionGroup as group:
@@ -198,19 +226,28 @@ def _subscription(
     channels: str,
     sports: str | None,
     fixtures: str | None,
+    futures: str | None,
     bookmakers: str | None,
     receive_type: str,
 ) -> Subscription:
-    base = Subscription(
-        channels=_parts(channels),
+    filters: dict[str, Any] = {}
+    if sports is not None:
+        filters["sport_ids"] = _numbers(sports)
+    elif fixtures is not None or futures is not None:
+        # Named ones need no other selection, and may be of any sport.
+        filters["sport_ids"] = ()
+    return Subscription(
+        channels=_channels(channels),
         fixture_ids=_parts(fixtures or ""),
+        future_ids=_parts(futures or ""),
         bookmakers=_parts(bookmakers or ""),
         receive_type=receive_type,
+        **filters,
     )
-    if sports is not None:
-        return attrs.evolve(base, sport_ids=_numbers(sports))
-    # Named fixtures need no other selection, and may be of any sport.
-    return attrs.evolve(base, sport_ids=()) if fixtures is not None else base
+
+
+def _channels(text: str) -> tuple[str, ...]:
+    return tuple(CHANNELS) if text.strip() == EVERY_CHANNEL else _parts(text)
 
 
 def _parts(text: str) -> tuple[str, ...]:
