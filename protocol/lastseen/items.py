@@ -39,15 +39,13 @@ class Items:
     _suspicious: bool = attrs.field(init=False, default=False)
 
     def hear(self, event: WireEvent, *, now: float) -> None:
-        """Takes what an event says about items, if it says anything."""
+        """Takes what an event says about items."""
         if event.news is News.PENDING:
             changes = self.lifecycle.pending(event.item, now=now)
         elif event.news is News.UPDATE:
             changes = self.lifecycle.update(event.item[0], now=now)
-        elif event.news is News.CONFIRMED:
-            changes = self.lifecycle.confirmed(event.item, now=now)
         else:
-            return
+            changes = self.lifecycle.confirmed(event.item, now=now)
         if changes:
             self._tell(changes, event, now=now)
 

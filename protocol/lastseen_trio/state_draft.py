@@ -1,7 +1,8 @@
 """The rows that one commit changes, and what then must be in the file; thrown away if it fails."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import count
 from typing import final
 
 import attrs
@@ -30,6 +31,12 @@ class Draft:
     row_count: int
     """Of `scopes` and `units`."""
     crc_sum: int
+    _ids: Iterator[int] = attrs.field(init=False)
+    """None of them is in use."""
+
+    def __attrs_post_init__(self) -> None:
+        used = (scope.id for scope in self.scopes.values())
+        self._ids = count(max(used, default=0) + 1)
 
     def apply(self, changes: ReplicaChanges, stale: Collection[ScopeName]) -> None:
         """Forgets `stale`, then brings the file from the changes before to these."""
@@ -71,7 +78,7 @@ class Draft:
         present = self.scopes.get(name)
         if present is not None and unproven in (None, present.unproven):
             return present
-        number = self._unused_id() if present is None else present.id
+        number = next(self._ids) if present is None else present.id
         unproven = bool(unproven)
         scope = StoredScope(number, unproven, scope_crc(number, *name, unproven))
         self.connection.execute(
@@ -83,12 +90,8 @@ class Draft:
         self.scopes[name] = scope
         return scope
 
-    def _unused_id(self) -> int:
-        return max((scope.id for scope in self.scopes.values()), default=0) + 1
-
-    def _upsert(self, scope: StoredScope, rows: Iterable[Row]) -> None:
+    def _upsert(self, scope: StoredScope, rows: list[Row]) -> None:
         find = self.connection.cursor().execute
-        rows = list(rows)
         for _, key, _, _, crc in rows:
             found = find(
                 "SELECT crc FROM units WHERE scope = ? AND key = ?", (scope.id, key)

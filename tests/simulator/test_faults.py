@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lastseen_simulator.fault_kinds import DIALECTS
 from lastseen_simulator.faults import (
     KINDS,
     Fault,
@@ -18,6 +19,15 @@ from lastseen_simulator.positions import Position, PositionError, parse_position
     [
         ("on open", Position(scene="open")),
         ("on login", Position(scene="login")),
+        ("on subscribe", Position(scene="subscribe")),
+        ("on subscribe 3", Position(scene="subscribe", number=3)),
+        ("every 2 subscribes", Position(scene="subscribe", number=2, every=True)),
+        ("before subscribed", Position(scene="frame", side="before", what="subscribed")),
+        ("after heartbeat 2", Position(scene="frame", what="heartbeat", number=2)),
+        (
+            "every 3 live of status_update",
+            Position(scene="frame", what="live", number=3, every=True, channel="status_update"),
+        ),
         ("after login_ok", Position(scene="frame", what="login_ok")),
         ("before reconnect 2", Position(scene="frame", side="before", what="reconnect", number=2)),
         ("  after   data  7 ", Position(scene="frame", what="data", number=7)),
@@ -171,6 +181,54 @@ def test_a_wrong_fault_file_names_its_line(text: str, line: int, reason: str) ->
     assert caught.value.line == line
     assert str(caught.value).startswith(f"{line}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "dialects"),
+    [
+        ("on open", "oddspapi polynode"),
+        ("on login", "oddspapi"),
+        ("on subscribe 2", "polynode"),
+        ("after login_ok", "oddspapi"),
+        ("before snapshot", "polynode"),
+        ("after error", "oddspapi polynode"),
+        ("every 5 frame", "oddspapi polynode"),
+        ("after replayed 3", "oddspapi"),
+        ("after live 3 of trade", "oddspapi polynode"),
+        ("on request /ws", "oddspapi polynode"),
+        ("at 3", "oddspapi polynode"),
+    ],
+)
+def test_a_position_is_in_the_dialects_that_get_there(text: str, dialects: str) -> None:
+    position = parse_position(text)
+
+    assert [each for each in DIALECTS if position.is_in(each)] == dialects.split()
+
+
+@pytest.mark.parametrize(
+    ("table", "dialect", "trouble"),
+    [
+        ('kind = "bomb"\nat = "after live 1"', "oddspapi", "2: bomb is no fault of oddspapi"),
+        ('kind = "stale"\nat = "on request *"', "polynode", "2: stale is no fault of polynode"),
+        ('at = "on login"\nkind = "drop"', "polynode", "2: polynode has no such position: 'on "),
+        (
+            'kind = "restart"\nat = "at 3"\ngrace_s = 2',
+            "polynode",
+            "4: restart takes no grace_s on polynode",
+        ),
+    ],
+)
+def test_a_file_with_a_fault_of_another_dialect_names_the_line(
+    table: str, dialect: str, trouble: str
+) -> None:
+    text = f"[[fault]]\n{table}\n"
+
+    assert len(load_faults(text)) == 1
+    (other,) = (each for each in DIALECTS if each != dialect)
+    assert len(load_faults(text, other)) == 1
+    with pytest.raises(FaultFileError) as wrong:
+        load_faults(text, dialect)
+    assert str(wrong.value).startswith(trouble)
 
 
 def test_every_kind_says_what_it_does() -> None:

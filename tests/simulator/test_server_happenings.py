@@ -18,8 +18,9 @@ def record(kind: str, **members: Any) -> dict[str, Any]:
         record("sent", connection=1, channel="odds", entryId="1-1", how="live"),
         record("request", request=1, method="GET", path="/en/fixtures", query=[], status=200),
         record("epoch", epoch="e", cause="start"),
+        record("upgrade", connection=1, path="/ws", query=[], status=101),
     ],
-    ids=["entry", "sent", "good-request", "first-epoch"],
+    ids=["entry", "sent", "good-request", "first-epoch", "granted-upgrade"],
 )
 def test_what_goes_as_it_should_is_no_happening(quiet: dict[str, Any]) -> None:
     assert happening(quiet) is None
@@ -69,6 +70,45 @@ def test_what_goes_as_it_should_is_no_happening(quiet: dict[str, Any]) -> None:
             record("epoch", epoch="0123456789abcdef", cause="crash"),
             "restart",
             "    1.235  epoch 01234567 (crash)",
+        ),
+        (
+            record("restart", cause="crash"),
+            "restart",
+            "    1.235  restart (crash)",
+        ),
+        (
+            record("upgrade", connection=3, path="/ws", query=[["key", "***"]], status=403),
+            "upgrade_refused",
+            "    1.235  upgrade refused with 403",
+        ),
+        (
+            record(
+                "subscribe",
+                connection=2,
+                type="trades",
+                filters={"side": "BUY", "since": 5},
+                verdict="subscribed",
+                subscription="conn-2:0",
+            ),
+            "subscribe",
+            "    1.235  connection 2 subscribe: subscribed (trades with side, since)",
+        ),
+        (
+            record(
+                "subscribe",
+                connection=2,
+                type=None,
+                filters={},
+                verdict="invalid_message",
+                subscription=None,
+            ),
+            "subscribe",
+            "    1.235  connection 2 subscribe: invalid_message (settlements)",
+        ),
+        (
+            record("unsubscribe", connection=2, subscription=None, verdict="unsubscribed"),
+            "unsubscribe",
+            "    1.235  connection 2 unsubscribe: unsubscribed",
         ),
         (
             record("request", request=1, method="GET", path="/en/x", query=[], status=404),

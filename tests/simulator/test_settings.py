@@ -119,6 +119,11 @@ def test_a_file_of_faults_that_cannot_be_read_is_told_with_its_name(tmp_path: Pa
         faults_from(".", folder=tmp_path)
 
 
+def test_a_fault_of_another_dialect_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"^no_ack is no fault of oddspapi$"):
+        settings(faults={"kind": "no_ack", "at": "on subscribe"})
+
+
 def test_faults_that_are_named_one_by_one_are_judged_and_a_profile_is_not() -> None:
     assert settings(faults=[DROP]).judged
     assert not settings(faults=[DROP], must_fire=False).judged

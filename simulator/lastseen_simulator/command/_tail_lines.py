@@ -15,10 +15,15 @@ from lastseen.events import (
     DurabilityChanged,
     Entry,
     Event,
+    Gap,
+    HistoryApplied,
+    ItemChanged,
     LoggedIn,
     StateSnapshot,
     StatusChanged,
     Stopped,
+    Subscribed,
+    SubscribeRefused,
     Why,
 )
 from lastseen.position import Position
@@ -118,6 +123,9 @@ class JsonLines:
                 members = {"event": "durability", **attrs.asdict(event)}
             case Committed():
                 members = _committed(event)
+            case ItemChanged() | HistoryApplied() | Gap() | Subscribed() | SubscribeRefused():
+                # Of feeds without positions, which this command does not follow.
+                return []
         return [json_line(members)]
 
     def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:

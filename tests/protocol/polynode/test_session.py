@@ -483,6 +483,58 @@ def test_prices_have_no_history_so_every_loss_is_a_gap_of_theirs() -> None:
     assert [gap.reason for gap in s.gaps] == [GapReason.UNANSWERED]
 
 
+def test_a_grant_that_is_lost_before_anything_tells_the_time_leaves_an_open_gap() -> None:
+    s = stage()
+    s.drop(s.join())
+    s.wait(3600)
+    number = s.open()
+    s.hear(number, s.subscribed(), s.snapshot())
+    assert s.filters() == {}
+    assert [(seconds(gap), gap.subscription) for gap in s.gaps] == [((None, None), ONE)]
+    s.drop(number)
+    s.join(block("b", at=3600))
+
+    assert [seconds(gap) for gap in s.gaps[1:]] == [(None, 3600.0)]
+    assert s.gaps[1].reason is GapReason.WINDOW
+
+
+@pytest.mark.parametrize("history", [(), (100.0, 170.0)])
+def test_such_a_gap_reaches_as_far_as_any_later_one(history: tuple[float, ...]) -> None:
+    s = stage(ONE, TWO, plan=PLANS["free"])
+    number = s.open()
+    s.hear(number, s.subscribed())
+    s.drop(number)
+    s.wait(100)
+    number = s.open()
+    s.hear(number, block("b", at=s.now))
+    s.drop(number)
+    s.wait(60)
+    number = s.open()
+    s.hear(number, s.subscribed(), s.snapshot(*(block(f"b{at}", at=at) for at in history)))
+
+    (gap,) = (gap for gap in s.gaps if gap.subscription == ONE)
+    assert seconds(gap) == ((None, 170.0) if history else (None, None))
+
+
+def test_a_look_back_reaches_to_the_earliest_of_what_is_doubted() -> None:
+    s = stage(greedy=False, delivery_items_max=2, overlap_ms=1000)
+    number = s.join()
+    s.consume()
+    s.hear(number, block("b", at=50))
+    s.consume()
+    s.hear(number, "{", *(settlement(f"0x{n}", at=40 + n) for n in range(3)))
+    s.grant(number)
+    s.wait(20)
+    s.grant(number)
+
+    assert {frame["filters"]["since"] for frame in s.asked("subscribe")[1:]} == {
+        EPOCH_MS + 49_000, EPOCH_MS + 40_000,
+    }  # fmt: skip
+    s.hear(number, "{", *(settlement(f"0y{n}", at=40 + n) for n in range(3)))
+    s.wait(10)
+    assert s.filters() == {"since": EPOCH_MS + 40_000}
+
+
 def test_a_history_nobody_asked_for_is_merged_all_the_same() -> None:
     s = stage()
     number = s.join()
