@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+# Many tests wait for processes, so more of them than processors.
+WORKERS ?= 4
 KILLS ?= 30
 SEED ?= 1
 
@@ -15,7 +17,7 @@ demo: $(VENV)/.run ## watch a client survive a hostile gateway, with a verdict
 	$(BIN)/lastseen demo
 
 test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

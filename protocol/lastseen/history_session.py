@@ -18,6 +18,7 @@ from lastseen.gaps import Gaps
 from lastseen.history_dialect import HistoryDialect
 from lastseen.history_messages import (
     Bomb,
+    ControlMessage,
     HeartbeatHeard,
     History,
     Malformed,
@@ -331,7 +332,7 @@ class HistorySession:
 
     # One frame.
 
-    def _hear(self, source: Connection, message: Message, *, now: float) -> None:
+    def _hear(self, source: Connection, message: ControlMessage, *, now: float) -> None:
         """Acts on a frame that is not a single event."""
         match message:
             case History():
@@ -358,8 +359,6 @@ class HistorySession:
                 self._subscriptions.doubt(now=now)
                 cause = (Failure.UNKNOWN, message.detail)
                 self._connections.close(source, _TOO_BIG, "message too big", cause, now=now)
-            case WireEvent():
-                raise AssertionError("an event is not heard here")
             case _:
                 assert_never(message)
 

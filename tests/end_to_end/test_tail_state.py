@@ -96,8 +96,12 @@ def read_until(process: subprocess.Popen[str], event: str, **members: Any) -> li
 
 def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[list[Line], str]:
     """Tells it to end; returns its last lines and what it says on standard error."""
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE_S)
+    # Not `communicate`, which knows nothing of what was read ahead with the last line.
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait(PATIENCE_S)
     return parsed(out), err
 
 

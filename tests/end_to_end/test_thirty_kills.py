@@ -40,7 +40,7 @@ ODDS = "odds/f1/book/o1"
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_few_kills_leave_nothing_that_the_truth_does_not_bear_out(tmp_path: Path) -> None:
-    history = Campaign(tmp_path, seed=1).play(KILLS)
+    history = Campaign(tmp_path, seed=6).play(KILLS)
 
     assert [each for each in judge(history) if not each.startswith(INCONCLUSIVE)] == []
     assert len(history.lives) == KILLS + 1

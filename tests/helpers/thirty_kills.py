@@ -152,8 +152,10 @@ class Campaign:
                 env=environment(),
             )
             with tail:
-                died = self._wait_for_death(tail, log)
-                tail.kill()
+                try:
+                    died = self._wait_for_death(tail, log)
+                finally:
+                    tail.kill()
         if tail.returncode != -signal.SIGKILL:
             raise AssertionError(f"life {number} ended by itself: {log.read_text()[-500:]}")
         copy = copy_state(self.state, self.folder / f"copy-{number}")
@@ -296,6 +298,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    # Told to end, it must not leave a gateway and a tail behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = Path(tempfile.mkdtemp(prefix="lastseen-kills-"))
     history = Campaign(folder, asked.seed).play(asked.kills)
     problems = list(judge(history))

@@ -7,7 +7,7 @@ is then opened as a restart would, and must be a state of that history, whole.
 import os
 import random
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -159,9 +159,9 @@ class Images:
         finally:
             shutil.rmtree(place)
 
-    def report(self, what: str) -> None:
-        print(
-            f"\n{what}: {self.opened} images opened, {self.cold} set aside,"
+    def report(self, what: str, tell: Callable[[str], None]) -> None:
+        tell(
+            f"state files, {what}: {self.opened} images opened, {self.cold} set aside,"
             f" {len(self.generations)} generations seen"
         )
 
@@ -250,7 +250,7 @@ SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 6)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_kill_after_any_write_leaves_the_last_commit_or_the_one_under_way(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, tell: Callable[[str], None]
 ) -> None:
     history, log = record(folder, monkeypatch, seed=seed, commits=10 if seed == 1 else 100)
     images, platter = Images(folder, history), Platter()
@@ -261,13 +261,13 @@ def test_a_kill_after_any_write_leaves_the_last_commit_or_the_one_under_way(
         assert note is None
         assert generation in (platter.returned, platter.returned + 1)
 
-    images.report("killed after a write")
+    images.report("killed after a write", tell)
     assert images.generations == set(range(len(history.states)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_kill_inside_a_write_leaves_the_last_commit_or_the_one_under_way(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, tell: Callable[[str], None]
 ) -> None:
     history, log = record(
         folder, monkeypatch, seed=seed, commits=5 if seed == 1 else 30, page_size=4096
@@ -282,13 +282,13 @@ def test_a_kill_inside_a_write_leaves_the_last_commit_or_the_one_under_way(
             assert generation in (platter.returned, platter.returned + 1)
         platter.play(operation)
 
-    images.report("killed inside a write")
+    images.report("killed inside a write", tell)
     assert len(images.generations) > len(history.states) / 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_power_cut_that_loses_what_was_not_synced_leaves_a_commit_that_was(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, tell: Callable[[str], None]
 ) -> None:
     history, log = record(folder, monkeypatch, seed=seed, commits=10 if seed == 1 else 100)
     images, platter = Images(folder, history), Platter()
@@ -303,7 +303,7 @@ def test_a_power_cut_that_loses_what_was_not_synced_leaves_a_commit_that_was(
             assert note is None
             assert generation in (platter.returned, platter.returned + 1)
 
-    images.report("power cut")
+    images.report("power cut", tell)
     assert images.generations == set(range(len(history.states)))
 
 
@@ -332,7 +332,7 @@ SHARES = [0.015, pytest.param(1, marks=pytest.mark.soak)]
 
 @pytest.mark.parametrize("share", SHARES)
 def test_a_flipped_bit_costs_the_state_or_nothing(
-    at_rest: tuple[Images, Files], share: float
+    at_rest: tuple[Images, Files], share: float, tell: Callable[[str], None]
 ) -> None:
     images, files = at_rest
     rng = random.Random(5)
@@ -343,13 +343,13 @@ def test_a_flipped_bit_costs_the_state_or_nothing(
             flipped[at] ^= 1 << rng.randrange(8)
             images.open({**files, suffix: bytes(flipped)}, write=True)
 
-    images.report("a bit flipped")
+    images.report("a bit flipped", tell)
     assert images.cold
     assert images.generations
 
 
 def test_no_bit_of_the_header_and_of_the_tables_is_one_too_many(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]
 ) -> None:
     """What a few bytes say about the whole: every bit of the header, the high ones of the rest."""
     history, log = record(folder, monkeypatch, seed=4, commits=6)
@@ -364,13 +364,13 @@ def test_no_bit_of_the_header_and_of_the_tables_is_one_too_many(
         flipped[at] ^= 1 << bit
         images.open({"": bytes(flipped)}, write=True)
 
-    images.report("a bit of the first page flipped")
+    images.report("a bit of the first page flipped", tell)
     assert images.generations == {6}
 
 
 @pytest.mark.parametrize("share", SHARES)
 def test_a_truncated_file_costs_the_state_or_nothing(
-    at_rest: tuple[Images, Files], share: float
+    at_rest: tuple[Images, Files], share: float, tell: Callable[[str], None]
 ) -> None:
     images, files = at_rest
     rng = random.Random(7)
@@ -379,13 +379,13 @@ def test_a_truncated_file_costs_the_state_or_nothing(
         for size in {0, *places(data, share, rng)}:
             images.open({**files, suffix: data[:size]}, write=True)
 
-    images.report("truncated")
+    images.report("truncated", tell)
     assert images.cold > 10
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(20_000, marks=pytest.mark.soak)])
 def test_zeroed_swapped_and_stale_sectors_cost_the_state_or_nothing(
-    at_rest: tuple[Images, Files], count: int
+    at_rest: tuple[Images, Files], count: int, tell: Callable[[str], None]
 ) -> None:
     images, files = at_rest
     rng = random.Random(6)
@@ -405,5 +405,5 @@ def test_zeroed_swapped_and_stale_sectors_cost_the_state_or_nothing(
             data[other : other + SECTOR] = held
         images.open({**files, suffix: bytes(data)}, write=True)
 
-    images.report("sectors gone wrong")
+    images.report("sectors gone wrong", tell)
     assert images.cold > count / 8

@@ -19,16 +19,14 @@ from lastseen_simulator.effects import (
     Transmit,
 )
 from lastseen_simulator.faults import Fault, Receipt
-from lastseen_simulator.polynode.core import PolyNodeGateway
+from lastseen_simulator.polynode.core import CONTROL_TYPES, PolyNodeGateway
 from lastseen_simulator.polynode.options import DEMO_KEY, PolyNodeOptions
 from lastseen_simulator.virtual_driver import VirtualDriver
 
-__all__ = ["CONTROL_TYPES", "WALL_MS", "Bench"]
+__all__ = ["WALL_MS", "Bench"]
 
 WALL_MS = 1_790_000_000_000
 """The wall clock of every bench at its moment zero."""
-
-CONTROL_TYPES = ("subscribed", "unsubscribed", "snapshot", "heartbeat", "pong", "error")
 
 Frame = dict[str, Any]
 

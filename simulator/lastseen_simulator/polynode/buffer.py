@@ -35,9 +35,6 @@ class Buffer:
     _events: collections.deque[Event] = attrs.field(init=False, factory=collections.deque[Event])
     _forgotten_ms: int | None = attrs.field(init=False, default=None)
 
-    def __len__(self) -> int:
-        return len(self._events)
-
     def add(self, event: Event) -> None:
         """Keeps an event, at the expense of the oldest; price_feed has no past (§3.2)."""
         if event.channel == "price_feed":

@@ -6,10 +6,12 @@ the structs of the wire.
 """
 
 import random
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 from lastseen_simulator.alarms import Alarm, Alarms, Rhythm, Timer
 from lastseen_simulator.delivery import Delivery
@@ -30,7 +32,14 @@ from lastseen_simulator.polynode.upgrades import changed_upgrade, judge_upgrade,
 from lastseen_simulator.strikes import Strikes, concerns_response
 from lastseen_simulator.truth import REDACTED, is_secret
 
-__all__ = ["DEMO_KEY", "ConnectionView", "KeyGrant", "PolyNodeGateway", "PolyNodeOptions"]
+__all__ = [
+    "CONTROL_TYPES",
+    "DEMO_KEY",
+    "ConnectionView",
+    "KeyGrant",
+    "PolyNodeGateway",
+    "PolyNodeOptions",
+]
 
 CATCH_UP_MAX: Final = 1000
 """Happenings made up for in one call, after a driver was away for long."""
@@ -38,8 +47,16 @@ CATCH_UP_MAX: Final = 1000
 SILENCE_S: Final = 100.0
 """Default length of a silenced heartbeat: longer than anybody should wait for one (§8)."""
 
-_FILTERS: Final[Mapping[str, tuple[str, type]]] = {"types": ("types", str)}
+_FILTERS: Final[Mapping[str, tuple[str, type]]] = {
+    "types": ("types", str),
+    "connections": ("connections", int),
+}
 _SWITCHING: Final = 101
+
+CONTROL_TYPES: Final = ("subscribed", "unsubscribed", "snapshot", "heartbeat", "pong", "error")
+"""What frames are called that are no events (§3.1)."""
+
+_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 
 
 @attrs.define(eq=False, init=False)
@@ -256,12 +273,13 @@ class PolyNodeGateway:
         """Publishes an event of a type and returns its identity.
 
         Members of the payload stand as they are, the others are made to fit (see
-        `Trading.publish`). Raises ValueError for what cannot be made.
+        `Trading.publish`). Raises ValueError for what cannot be made, or is no JSON.
         """
         self._open(now)
-        happening = self.trading.publish(
-            channel, payload or {}, now=now, wall_ms=self._wall_ms(now)
-        )
+        if not _TYPE.fullmatch(channel) or channel in CONTROL_TYPES:
+            raise ValueError(f"no type of an event: {channel[:40]!r}")
+        given = _as_json(payload or {})
+        happening = self.trading.publish(channel, given, now=now, wall_ms=self._wall_ms(now))
         event = self._happen(happening, now)
         self._forget_ended()
         return event.entry_id
@@ -444,6 +462,14 @@ class PolyNodeGateway:
         ended = [key for key, each in self._connections.items() if each.line.ended]
         for key in ended:
             del self._connections[key]
+
+
+def _as_json(payload: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a payload as it comes out of JSON, so that it can be sent and changes no more."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(payload), type=dict[str, Any])
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise ValueError(f"the payload is no JSON: {error}") from None
 
 
 def _leave_it_to_snapshots(_: Line, __: Outgoing, ___: Fault, ____: float) -> None:

@@ -122,7 +122,7 @@ class Event:
         return msgspec.json.encode({**timed, **self.data}).decode()
 
     def fills(self, markets: Markets) -> tuple["Event", ...]:
-        """A settlement re-shaped for the fills presets: one flat `event` a fill; else nothing."""
+        """A settlement re-shaped for the fills presets: one flat `event` for each fill."""
         if self._fills is None:
             self._fills = tuple(
                 Event.published(
@@ -226,8 +226,6 @@ def _trade_of(
 
 def _fills_of(event: Event, markets: Markets) -> Iterable[dict[str, Any]]:
     data = event.data
-    if event.channel != "settlement":
-        return
     for row in _objects(data.get("trades")):
         token = row.get("token_id")
         market: PredictionMarket | None = markets.of_token(token)

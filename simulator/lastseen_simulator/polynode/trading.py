@@ -78,6 +78,7 @@ class Trading:
         init=False, factory=list[tuple[float, int, Happening]]
     )
     _order: int = attrs.field(init=False, default=0)
+    _resting: bool = attrs.field(init=False, default=True)
     _next: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
 
     @classmethod
@@ -99,17 +100,19 @@ class Trading:
     @property
     def next_at(self) -> float | None:
         """When something happens next."""
-        if not self._next:
+        if self._resting:
             return None
         moments = [*self._next.values(), *(at for at, _, _ in self._again[:1])]
-        return min(moments)
+        return min(moments, default=None)
 
     def pause(self) -> None:
         """Lets everything rest, the chain included."""
+        self._resting = True
         self._next.clear()
 
     def resume(self, *, now: float) -> None:
-        """Lets everything go on; nothing does when there is no trade at all."""
+        """Lets everything go on; without any trade only what is scripted may come again."""
+        self._resting = False
         if self.options.rate and not self._next:
             self._next["trade"] = now + self._trade_gap_s()
             self._next["block"] = now + self.options.block_s
@@ -118,7 +121,7 @@ class Trading:
 
     def tick(self, *, now: float, wall_ms: int, caught_up: bool) -> Iterator[Happening]:
         """What is due first. With `caught_up` the pace is taken up from now, not from its due."""
-        if self._again and self._again[0][0] <= min(self._next.values()):
+        if self._again and self._again[0][0] <= min(self._next.values(), default=now):
             yield heapq.heappop(self._again)[2]
             return
         what = min(self._next, key=lambda name: (self._next[name], name))

@@ -35,9 +35,21 @@ _FIELDS: Final = (
 class _Item:
     """A settlement, by its newest body, and when it was published first."""
 
-    data: Mapping[str, Any]
+    event: Event
     published_ms: int
     born_confirmed: bool
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        return self.event.data
+
+    @property
+    def tx_hash(self) -> str:
+        return str(self.data.get("tx_hash"))
+
+    @property
+    def token(self) -> str:
+        return str(self.data.get("taker_token"))
 
 
 @attrs.define(eq=False)
@@ -49,11 +61,11 @@ class PolyNodeTruth:
     _log: TruthLog = attrs.field(init=False)
     _items: dict[str, _Item] = attrs.field(init=False, factory=dict[str, _Item])
     _items_of: dict[str, list[str]] = attrs.field(init=False, factory=dict[str, list[str]])
-    _updates: dict[str, dict[str, Mapping[str, Any]]] = attrs.field(
-        init=False, factory=dict[str, dict[str, Mapping[str, Any]]]
+    _updates: dict[str, dict[str, Event]] = attrs.field(
+        init=False, factory=dict[str, dict[str, Event]]
     )
-    _orphans: dict[str, dict[str, Mapping[str, Any]]] = attrs.field(
-        init=False, factory=dict[str, dict[str, Mapping[str, Any]]]
+    _orphans: dict[str, dict[str, Event]] = attrs.field(
+        init=False, factory=dict[str, dict[str, Event]]
     )
     _mined: dict[str, dict[str, Any]] = attrs.field(init=False, factory=dict[str, dict[str, Any]])
     _others: collections.OrderedDict[str, Event] = attrs.field(
@@ -119,7 +131,9 @@ class PolyNodeTruth:
         if len(self._mined) > self.items_max:
             del self._mined[next(iter(self._mined))]
 
-    def state(self, *, types: Iterable[str] | None = None) -> dict[str, Any]:
+    def state(
+        self, *, types: Iterable[str] | None = None, connections: Iterable[int] | None = None
+    ) -> dict[str, Any]:
         """Identity → what is true of it, of all types of events or of some.
 
         A settlement has `state` (`pending` or `confirmed`), `published_at` in wall-clock
@@ -127,26 +141,39 @@ class PolyNodeTruth:
         and time at which the chain confirmed it whether or not anybody was told, null for never)
         and fields of the settlement itself. Any other event has its `timestamp` and its `data`, as
         they were published last.
+
+        With `connections` only what those were sent counts, as far as the kept records tell: the
+        state that a client which had these connections should have come to.
         """
         wanted = None if types is None else frozenset(types)
+        sent = None if connections is None else self._sent_to(frozenset(connections))
         state: dict[str, Any] = {}
         if wanted is None or "settlement" in wanted:
-            state |= {key: self._outcome(item) for key, item in self._items.items()}
+            for key, item in self._items.items():
+                if _is_in(item.event, sent):
+                    state[key] = self._outcome(item, sent)
         for key, event in self._others.items():
-            if wanted is None or event.channel in wanted:
+            if (wanted is None or event.channel in wanted) and _is_in(event, sent):
                 state[key] = {"timestamp": event.envelope.get("timestamp"), "data": event.data}
         return state
+
+    def _sent_to(self, connections: frozenset[int]) -> frozenset[str]:
+        return frozenset(
+            record["entryId"]
+            for record in self._log.records
+            if record["kind"] == "sent" and record["connection"] in connections
+        )
 
     def _take_settlement(self, event: Event) -> None:
         key = item_key(event.data)
         known = self._items.get(key)
         confirmed = event.traits.status == "confirmed"
         if known is not None:
-            known.data = event.data
+            known.event = event
             known.born_confirmed |= confirmed
             return
-        tx_hash = str(event.data.get("tx_hash"))
-        self._items[key] = _Item(event.data, event.published_ms, confirmed)
+        item = self._items[key] = _Item(event, event.published_ms, confirmed)
+        tx_hash = item.tx_hash
         self._items_of.setdefault(tx_hash, []).append(key)
         if tx_hash in self._orphans:
             self._updates[tx_hash] = self._orphans.pop(tx_hash)
@@ -157,39 +184,46 @@ class PolyNodeTruth:
         tx_hash, token = str(event.data.get("tx_hash")), str(event.data.get("token_id"))
         # Those without a settlement are bounded by themselves, so that they push out nothing else.
         updates = self._updates if tx_hash in self._items_of else self._orphans
-        updates.setdefault(tx_hash, {}).setdefault(token, event.data)
+        updates.setdefault(tx_hash, {}).setdefault(token, event)
         if len(self._orphans) > self.items_max:
             del self._orphans[next(iter(self._orphans))]
 
     def _forget(self, key: str) -> None:
-        tx_hash = str(self._items.pop(key).data.get("tx_hash"))
+        tx_hash = self._items.pop(key).tx_hash
         self._items_of[tx_hash].remove(key)
         if not self._items_of[tx_hash]:
             del self._items_of[tx_hash]
             self._updates.pop(tx_hash, None)
             self._mined.pop(tx_hash, None)
 
-    def _outcome(self, item: _Item) -> dict[str, Any]:
-        tx_hash = str(item.data.get("tx_hash"))
-        update = self._update_of(tx_hash, str(item.data.get("taker_token")))
+    def _outcome(self, item: _Item, sent: frozenset[str] | None) -> dict[str, Any]:
+        update = self._update_of(item, sent)
         fields = {name: item.data[name] for name in _FIELDS if name in item.data}
-        confirmed_at = None if update is None else update.get("confirmed_at")
         return {
             "state": "confirmed" if item.born_confirmed or update is not None else "pending",
             "published_at": item.published_ms,
-            "confirmed_at": confirmed_at,
-            "mined": self._mined.get(tx_hash),
+            "confirmed_at": None if update is None else update.data.get("confirmed_at"),
+            "mined": self._mined.get(item.tx_hash),
             **fields,
         }
 
-    def _update_of(self, tx_hash: str, token: str) -> Mapping[str, Any] | None:
+    def _update_of(self, item: _Item, sent: frozenset[str] | None) -> Event | None:
         """The status_update that confirms a settlement.
 
         One with its own token, else one whose token no settlement of the transaction has: that one
         names the maker's side, and stands for the whole transaction (§7).
         """
-        updates = self._updates.get(tx_hash, {})
-        if token in updates:
-            return updates[token]
-        tokens = {str(self._items[key].data.get("taker_token")) for key in self._items_of[tx_hash]}
-        return next((data for other, data in updates.items() if other not in tokens), None)
+        updates = {
+            token: event
+            for token, event in self._updates.get(item.tx_hash, {}).items()
+            if _is_in(event, sent)
+        }
+        if item.token in updates:
+            return updates[item.token]
+        others = (self._items[key] for key in self._items_of[item.tx_hash])
+        tokens = {each.token for each in others if _is_in(each.event, sent)}
+        return next((event for token, event in updates.items() if token not in tokens), None)
+
+
+def _is_in(event: Event, sent: frozenset[str] | None) -> bool:
+    return sent is None or event.entry_id in sent

@@ -181,6 +181,7 @@ def test_token_ids_are_texts_whatever_they_look_like() -> None:
         (1_790_000_001.5, AT + 500),
         (float(AT), AT),
         (1_577_836_800_000, 1_577_836_800_000),
+        (1_577_836_800, 1_577_836_800_000),
         (4_102_444_799, 4_102_444_799_000),
         (0, None), (7, None), (-AT, None), (AT * 1000, None), (4_102_444_800, None),
         (4_102_444_800_000, None), (1e300, None), (float("nan"), None), (float("inf"), None),
@@ -260,7 +261,37 @@ def test_parts_of_a_key_have_a_limit() -> None:
     assert max(map(len, event.identity)) <= 128
 
 
-@pytest.mark.parametrize("kind", ["nova", "combo_something", "ping"])
+@pytest.mark.parametrize("status", ["pending", "odd"])
+def test_parts_as_long_as_the_limit_are_parts(status: str) -> None:
+    """By the short way and by the careful one."""
+    longest = "x" * 128
+    data = {**SETTLEMENT, "status": status, "taker_wallet": longest}
+    event = read(envelope("settlement", data))
+    named = read(envelope("settlement", data, event_id=longest))
+
+    assert event.item[1] == longest
+    assert event.identity == ("settlement", *event.item)
+    assert named.identity == ("settlement", "event_id", longest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("trade", {"tx_hash": "0xaa"}),
+        ("trade", {"log_index": 17}),
+        ("event", {"tx_hash": "0xaa", "order_hash": "0xfe"}),
+        ("price_feed", {"feed": "BTC/USD"}),
+    ],
+)
+def test_half_a_name_is_none_and_the_content_counts(kind: str, data: dict[str, Any]) -> None:
+    """Else two trades of one transaction would be taken for one."""
+    one, other = read(envelope(kind, data)), read(envelope(kind, {**data, "size": 2}))
+
+    assert one.identity[:3] == (kind, "content", str(AT))
+    assert one.identity != other.identity
+
+
+@pytest.mark.parametrize("kind", ["nova", "combo_something", "ping", "x" * 256])
 def test_an_unknown_type_is_kept_whole(kind: str) -> None:
     """Facts 3: unknown types are preserved raw, never fatal."""
     frame = {"type": kind, "timestamp": AT, "extra": [1], "data": {"a": 1}}
@@ -268,6 +299,7 @@ def test_an_unknown_type_is_kept_whole(kind: str) -> None:
 
     assert event.channel == kind
     assert not event.known
+    assert read({**frame, "event_id": "e"}).identity == (kind, "event_id", "e")
     assert bytes(event.raw) == text_of(frame).encode()
     assert event.payload == frame
     assert event.identity[:3] == (kind, "content", str(AT))

@@ -216,6 +216,15 @@ def test_subscriptions_that_bring_no_confirmations_are_named() -> None:
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [(PRICES,), (Subscription(), PRICES), tuple(Subscription(since_ms=n) for n in range(256))],
+)
+def test_subscriptions_that_one_socket_can_have_are_taken(asked: Any) -> None:
+    assert PolyNode(subscriptions=asked).subscriptions == asked
+    PolyNode().check(asked)
+
+
+@pytest.mark.parametrize(
     ("asked", "words"),
     [
         ((), "must be a tuple of 1 to 256"),

@@ -40,7 +40,9 @@ def test_zlibs_own_format_is_named_as_what_it_is(level: int) -> None:
     )
 
 
-@pytest.mark.parametrize("frame", [b"\xff", b"\x07", b"{}", EVENT, b"\x78", b"\x78\x9d\x00\x00"])
+@pytest.mark.parametrize(
+    "frame", [b"\xff", b"\x07", b"\x07\x06", b"{}", EVENT, b"\x78", b"\x78\x9d\x00\x00"]
+)
 def test_what_is_no_deflate_stream_at_all(frame: bytes) -> None:
     judged = inflate(frame)
 

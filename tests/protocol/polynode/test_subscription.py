@@ -158,6 +158,18 @@ def test_what_cannot_work_is_refused(asked: dict[str, Any], words: str) -> None:
         Subscription(**asked)
 
 
+def test_what_is_just_allowed_is_allowed() -> None:
+    made = Subscription(
+        min_size=2.0,
+        max_size=Decimal(2),
+        wallets=("x" * 256,),
+        tokens=("7" * 78,),
+        action="x" * 256,
+    )
+
+    assert made.max_size == made.min_size
+
+
 def test_as_many_filter_items_as_allowed_are_allowed() -> None:
     wallets = tuple(map(str, range(6000)))
     markets = tuple(map(str, range(4000)))

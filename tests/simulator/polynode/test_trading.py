@@ -218,6 +218,22 @@ def test_given_members_stand_and_the_others_fit() -> None:
     ]
 
 
+def test_what_is_scripted_may_come_again_although_nothing_is_traded() -> None:
+    bench = quiet(duplicated=1.0)
+    connection = bench.subscribe("settlements")
+    bench.publish("settlement", tx_hash="0x1")
+    bench.gateway.pause(now=bench.now)
+    bench.advance(10)
+    assert names(bench.events(connection)) == ["0x1"]
+
+    bench.gateway.resume(now=bench.now)
+    bench.advance(10)
+
+    first, second = bench.events(connection)
+    assert first["data"] == second["data"]
+    assert second["timestamp"] == first["timestamp"] + 10_000
+
+
 def test_a_status_update_without_a_hash_is_about_what_waits_longest() -> None:
     bench = quiet()
     connection = bench.subscribe("settlements", event_types=["status_update"])
@@ -256,7 +272,7 @@ def test_several_settlements_of_a_transaction_are_confirmed_one_by_one_or_togeth
         {"taker_size": "many"},
         {"taker_price": True},
         {"detected_at": 1.5},
-        {"taker_size": 10**400},
+        {"taker_size": 10**18},
     ],
 )
 def test_what_nothing_can_be_built_around_is_refused(members: dict[str, Any]) -> None:
@@ -264,6 +280,34 @@ def test_what_nothing_can_be_built_around_is_refused(members: dict[str, Any]) ->
 
     with pytest.raises(ValueError, match=f"{next(iter(members))} must be a"):
         bench.publish("settlement", **members)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"size": object()}, {"size": "\ud800"}, {object(): 1}],
+    ids=["object", "surrogate", "name"],
+)
+def test_what_is_no_json_is_refused(payload: dict[Any, Any]) -> None:
+    bench = quiet()
+
+    with pytest.raises(ValueError, match="the payload is no JSON"):
+        bench.gateway.publish("trade", payload, now=0.0)
+    with pytest.raises(ValueError, match="no type of an event: 'snapshot'"):
+        bench.gateway.publish("snapshot", {"events": []}, now=0.0)
+    with pytest.raises(ValueError, match="no type of an event"):
+        bench.gateway.publish("\ud800", {"level": 1}, now=0.0)
+    assert bench.gateway.truth.records == ()
+
+
+def test_a_payload_that_changes_later_changes_nothing() -> None:
+    bench = quiet()
+    payload = {"tx_hash": "0x1", "tags": ["a"]}
+
+    bench.gateway.publish("settlement", payload, now=0.0)
+    payload["tags"].append("b")  # type: ignore[attr-defined]
+
+    (event,) = bench.snapshot(bench.subscribe("settlements"))
+    assert event["data"]["tags"] == ["a"]
 
 
 ODD = st.recursive(

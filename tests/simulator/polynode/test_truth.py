@@ -145,6 +145,31 @@ def test_the_log_has_every_event_and_who_was_sent_it() -> None:
     assert bench.gateway.truth.written == len(records)
 
 
+def test_what_connections_were_sent_is_what_their_client_should_know() -> None:
+    bench = quiet()
+    first = bench.subscribe("settlements")
+    settle(bench)
+    bench.publish("block")
+    bench.leave(first)
+    bench.publish("status_update", tx_hash="0x1", token_id="11")
+    settle(bench, "22")
+    second = bench.subscribe("settlements", snapshot_count=2)
+
+    def known(*connections: int) -> dict[str, str | None]:
+        state = bench.gateway.truth.state(connections=connections)
+        return {key.rpartition("/0xw/")[2] or key: each.get("state") for key, each in state.items()}
+
+    assert known() == {}
+    assert known(first) == {"11/BUY": "pending"}
+    # It has heard of the confirmation of a settlement that it has never heard of.
+    assert known(second) == {"22/BUY": "confirmed", "status_update/0x1/11": None}
+    assert known(first, second) == {
+        "11/BUY": "confirmed",
+        "22/BUY": "pending",
+        "status_update/0x1/11": None,
+    }
+
+
 def test_a_run_agrees_with_what_a_client_that_missed_nothing_was_told() -> None:
     bench, connection = busy(
         60, never=0.2, late=0.2, late_s=10.0, first=0.2, duplicated=0.2, amended=0.2,

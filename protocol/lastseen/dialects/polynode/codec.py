@@ -122,7 +122,8 @@ def _read_member(text: str) -> WireEvent | Malformed:
         members = as_object(_any(text))
     except _UNDECODABLE:
         return Malformed(detail="undecodable")
-    if members is None or members.get("type") in _CONTROL or members.get("type") == "snapshot":
+    name = members.get("type") if members is not None else None
+    if members is None or (type(name) is str and (name in _CONTROL or name == "snapshot")):
         return Malformed(detail="no event")
     return read_odd_event(members, text)
 
