@@ -10,10 +10,10 @@ from lastseen_trio.store import StoreError
 __all__ = [
     "SUFFIXES",
     "identity",
-    "is_empty",
     "require_place",
     "set_aside",
     "shown",
+    "size_of",
     "sync_folder",
 ]
 
@@ -44,12 +44,12 @@ def require_place(path: Path, name: str) -> None:
         raise StoreError(f"{name} cannot be opened: it is {kind}")
 
 
-def is_empty(path: Path) -> bool:
-    """Whether there is nothing at a path, or nothing in it; raises OSError."""
+def size_of(path: Path | str) -> int:
+    """In bytes; 0 where there is nothing. Raises OSError."""
     try:
-        return path.stat().st_size == 0
+        return os.stat(path).st_size
     except FileNotFoundError:
-        return True
+        return 0
 
 
 def identity(path: Path) -> tuple[int, int] | None:

@@ -24,7 +24,7 @@ import attrs
 from lastseen.position import Position
 from lastseen.replica import ReplicaChanges, ScopeImage, ScopeName
 from lastseen.secret import Secret
-from lastseen_trio.set_aside import SUFFIXES, identity, is_empty, require_place, set_aside, shown
+from lastseen_trio.set_aside import SUFFIXES, identity, require_place, set_aside, shown, size_of
 from lastseen_trio.state_database import FOREIGN, Database, UnfitError, primary_code, unfit_reason
 from lastseen_trio.state_rows import Meta
 from lastseen_trio.store import Binding, CommitError, StoreError
@@ -42,6 +42,9 @@ _UNWRITABLE = {
 
 _TRIES = 4
 """To begin with: as found, after a move, and the same again if somebody else moves things too."""
+
+_NOTHING = 1
+"""A file of one byte is an empty one to SQLite, and its log a stray one, which it deletes."""
 
 _Images = dict[ScopeName, ScopeImage]
 _Judge = Callable[[Meta], None]
@@ -155,7 +158,7 @@ class StateFile:
         foreign = self._foreign()
         if foreign is not None:
             seen = identity(self._path)
-            if not is_empty(self._path):
+            if size_of(self._path) > _NOTHING:
                 _require_unlocked(self._path)
             self._set_aside(foreign, seen)
         try:
@@ -165,7 +168,7 @@ class StateFile:
             if primary_code(error) not in _UNWRITABLE:
                 raise
             trouble = [f"{self._name} {self._reason(error)}; nothing is kept until that changes"]
-            if is_empty(self._path):
+            if not size_of(self._path):
                 return Loaded(position=Position(), scopes={}, note="; ".join(self._notes + trouble))
             database, images = self._read_copy(judge)
         self._known = _Mark.of(database.meta)
@@ -241,7 +244,7 @@ class StateFile:
                 return database
             self.close()
         untouched = self._known is None or self._known.generation == 0
-        if not untouched and is_empty(self._path):
+        if not untouched and not size_of(self._path):
             raise CommitError(f"{self._name} was moved or deleted while in use")
         foreign = self._foreign()
         if foreign is not None:
@@ -283,11 +286,14 @@ class StateFile:
 
     def _foreign(self) -> str | None:
         """Why SQLite must not get to see what is there: it would delete or write something."""
-        has_log = not is_empty(Path(f"{self._path}-wal"))
-        if is_empty(self._path):
-            return "is gone, but not its write-ahead log" if has_log else None
+        has_log = size_of(f"{self._path}-wal") > 0
+        size = size_of(self._path)
+        if has_log and size <= _NOTHING:
+            return "is gone, but not its write-ahead log"
+        if not size:
+            return None
         reason = Database.peek(self._path)
-        half_made = not has_log and not is_empty(Path(f"{self._path}-journal"))
+        half_made = not has_log and size_of(f"{self._path}-journal") > 0
         # With a journal it may have been in the making when the power went; that gets undone.
         return None if half_made and reason != FOREIGN else reason
 

@@ -507,6 +507,7 @@ def foreign_database(path: Path) -> None:
     ("spoil", "expected"),
     [
         (lambda path: path.write_text("my notes"), "is damaged, or not a state file"),
+        (lambda path: path.write_text("x"), ""),
         (lambda path: path.write_bytes(b"SQLite format 3\x00"), "is damaged"),
         (lambda path: path.write_bytes(bytes(8192)), "is damaged, or not a state file"),
         (foreign_database, "is not a state file"),
@@ -701,13 +702,19 @@ def test_what_is_set_aside_never_replaces_anything(path: Path) -> None:
     assert (path.parent / "feed.db.set-aside-3").read_text(encoding="utf-8") == "notes 3"
 
 
-def test_a_write_ahead_log_that_lost_its_database_is_set_aside(path: Path) -> None:
+@pytest.mark.parametrize("rest", [None, b"", b"x"])
+def test_a_write_ahead_log_that_lost_its_database_is_set_aside(
+    path: Path, rest: bytes | None
+) -> None:
+    if rest is not None:
+        path.write_bytes(rest)
     Path(f"{path}-wal").write_bytes(b"frames")
 
     note = str(reopened(path).note)
 
     assert f"{path} is gone, but not its write-ahead log: moved" in note
     assert (path.parent / "feed.db.set-aside-1-wal").read_bytes() == b"frames"
+    assert (path.parent / "feed.db.set-aside-1").exists() == (rest is not None)
 
 
 def test_the_log_is_moved_before_the_database_and_the_folder_synced(
