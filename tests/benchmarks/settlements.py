@@ -21,7 +21,7 @@ from typing import Any
 
 from lastseen.dialects.polynode.codec import decode_frame
 from lastseen.dialects.polynode.inflate import deflate
-from lastseen.dialects.polynode.messages import News, WireEvent
+from lastseen.history_messages import News, WireEvent
 from lastseen.identities import Identities, Verdict
 from lastseen.lifecycle import Lifecycle
 

@@ -14,18 +14,6 @@ from lastseen.dialects.polynode import envelopes
 from lastseen.dialects.polynode.codec import decode_frame
 from lastseen.dialects.polynode.events import IDENTITY_MEMBERS
 from lastseen.dialects.polynode.inflate import InflateLimits, deflate
-from lastseen.dialects.polynode.messages import (
-    Bomb,
-    HeartbeatHeard,
-    History,
-    Malformed,
-    News,
-    PeerError,
-    PongHeard,
-    Subscribed,
-    Unsubscribed,
-    WireEvent,
-)
 from lastseen.dialects.polynode.values import duration_ms, epoch_ms
 from lastseen.dialects.polynode.wire import (
     ErrorFrame,
@@ -38,6 +26,18 @@ from lastseen.dialects.polynode.wire import (
 from lastseen.dialects.polynode.wire import Subscribed as SubscribedFrame
 from lastseen.dialects.polynode.wire import Unsubscribed as UnsubscribedFrame
 from lastseen.events import Source
+from lastseen.history_messages import (
+    Bomb,
+    HeartbeatHeard,
+    History,
+    Malformed,
+    News,
+    PeerError,
+    PongHeard,
+    Subscribed,
+    Unsubscribed,
+    WireEvent,
+)
 from lastseen.payload import Encoding
 
 AT = 1_790_000_001_000

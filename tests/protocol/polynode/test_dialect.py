@@ -12,9 +12,9 @@ from lastseen.dialect import End
 from lastseen.dialects.polynode import PLANS, PolyNode, Preset, Subscription
 from lastseen.dialects.polynode.dialect import CLOSES, retry_wait_s
 from lastseen.dialects.polynode.inflate import InflateLimits, deflate
-from lastseen.dialects.polynode.messages import Bomb, PeerError, PongHeard
 from lastseen.errors import ConfigurationError
 from lastseen.events import Failure
+from lastseen.history_messages import Bomb, PeerError, PongHeard
 from lastseen.secret import Secret
 
 KEY = "pn_live_00112233445566778899aabbccddeeff"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lastseen.dialects.polynode.codec import decode_frame
 from lastseen.dialects.polynode.inflate import deflate
-from lastseen.dialects.polynode.messages import History, News, WireEvent
+from lastseen.history_messages import History, News, WireEvent
 from lastseen.identities import Identities, Verdict
 from lastseen.lifecycle import Change, ItemKey, ItemState, Lifecycle
 

@@ -11,7 +11,9 @@ import msgspec
 
 from lastseen.dialects.polynode.envelopes import read_documented
 from lastseen.dialects.polynode.inflate import InflateLimits, Oversized, Undecodable, inflate
-from lastseen.dialects.polynode.messages import (
+from lastseen.dialects.polynode.oddities import NAME_CHARACTERS_MAX, read_odd_event
+from lastseen.dialects.polynode.values import epoch_ms
+from lastseen.history_messages import (
     Bomb,
     HeartbeatHeard,
     History,
@@ -23,8 +25,6 @@ from lastseen.dialects.polynode.messages import (
     Unsubscribed,
     WireEvent,
 )
-from lastseen.dialects.polynode.oddities import NAME_CHARACTERS_MAX, read_odd_event
-from lastseen.dialects.polynode.values import epoch_ms
 from lastseen.shapes import as_list, as_object, as_text
 
 __all__ = ["decode_frame"]

@@ -11,11 +11,11 @@ from lastseen.dialect import End
 from lastseen.dialects.polynode.codec import decode_frame
 from lastseen.dialects.polynode.events import UNRECORDED, Preset
 from lastseen.dialects.polynode.inflate import InflateLimits
-from lastseen.dialects.polynode.messages import Message, PeerError
 from lastseen.dialects.polynode.subscription import Subscription
 from lastseen.dialects.polynode.wire import Ping, Unsubscribe, encode_text
 from lastseen.errors import ConfigurationError
 from lastseen.events import Failure
+from lastseen.history_messages import Message, PeerError
 from lastseen.secret import Secret
 
 __all__ = ["CLOSES", "PLANS", "Plan", "PolyNode", "retry_wait_s"]

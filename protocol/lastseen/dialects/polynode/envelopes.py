@@ -11,8 +11,8 @@ import msgspec
 
 from lastseen.dialects.polynode.events import CONFIRMATION, IDENTITY_MEMBERS, SETTLEMENT
 from lastseen.dialects.polynode.identity import PART_CHARACTERS_MAX, by_event_id, by_members
-from lastseen.dialects.polynode.messages import News, WireEvent
 from lastseen.dialects.polynode.values import EPOCH_MS
+from lastseen.history_messages import News, WireEvent
 
 __all__ = ["read_documented"]
 

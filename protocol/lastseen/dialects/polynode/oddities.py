@@ -7,8 +7,8 @@ import msgspec
 
 from lastseen.dialects.polynode.events import CONFIRMATION, IDENTITY_MEMBERS, SETTLEMENT
 from lastseen.dialects.polynode.identity import by_content, by_event_id, by_members, item_key
-from lastseen.dialects.polynode.messages import Malformed, News, WireEvent
 from lastseen.dialects.polynode.values import STATUSES, duration_ms, epoch_ms
+from lastseen.history_messages import Malformed, News, WireEvent
 from lastseen.shapes import as_object, as_text
 
 __all__ = ["NAME_CHARACTERS_MAX", "read_odd_event"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
-from lastseen.dialects.polynode.messages import News
+from lastseen.history_messages import News
 
 __all__ = ["EPOCH_MS", "STATUSES", "duration_ms", "epoch_ms"]
 
