@@ -583,7 +583,9 @@ def test_a_missing_extra_is_one_line_and_other_tests_go_on(
             "*short test summary*",
         ]
     )
-    assert result.stdout.str().count(f"{missing}") == 1
+    # Where CI is set the summary repeats the line uncut; what matters is that no traceback does.
+    told = result.stdout.str().partition("short test summary")[0]
+    assert told.count(missing) == 1
 
 
 def test_an_import_error_of_our_own_is_not_taken_for_a_missing_extra(
