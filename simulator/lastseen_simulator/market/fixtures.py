@@ -57,6 +57,11 @@ class Fixtures:
     _made: int = attrs.field(init=False, default=0)
     _kick_offs: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
     """When a live fixture's clock began to run, in wall-clock milliseconds."""
+    _open: dict[int | None, list[str]] = attrs.field(
+        init=False, factory=dict[int | None, list[str]]
+    )
+    """By status, and all of them under None; as of `_open_at` turns of the ledger."""
+    _open_at: int = attrs.field(init=False, default=-1)
 
     def open(self, *, wall_ms: int) -> None:
         """Fills the tables as if the market had run before anybody looked."""
@@ -105,10 +110,19 @@ class Fixtures:
 
     def any_open(self, rng: random.Random, status: int | None = None) -> str:
         """A fixture that is not over, of this status if there is one."""
-        fixtures = self.ledger.tables["fixtures"]
-        running = {key: at for key in fixtures if (at := self._status(key)) in (PREGAME, LIVE)}
-        wanted = [key for key, at in running.items() if status in (None, at)]
-        return rng.choice(wanted or list(running) or list(fixtures))
+        if self._open_at != self.ledger.turns:
+            self._open_at, self._open = self.ledger.turns, self._by_status()
+        wanted = self._open.get(status) or self._open[None]
+        return rng.choice(wanted or list(self.ledger.tables["fixtures"]))
+
+    def _by_status(self) -> dict[int | None, list[str]]:
+        found: dict[int | None, list[str]] = {None: []}
+        for fixture_id in self.ledger.tables["fixtures"]:
+            status = self._status(fixture_id)
+            if status in (PREGAME, LIVE):
+                found.setdefault(status, []).append(fixture_id)
+                found[None].append(fixture_id)
+        return found
 
     # How a fixture begins, starts and ends.
 

@@ -50,6 +50,8 @@ class Ledger:
     tables: Tables = attrs.field(
         init=False, factory=lambda: {channel: {} for channel in STATEFUL_CHANNELS}
     )
+    turns: int = attrs.field(init=False, default=0)
+    """How often a fixture or a future has appeared or changed its status."""
     _undos: list[Undo] = attrs.field(init=False, factory=list[Undo])
 
     def apply(self, name: str, payload: Payload) -> None:
@@ -64,7 +66,9 @@ class Ledger:
         self._undos.append(Undo(channel=name, entity=entity, previous=known))
         section = as_object(section_of(channel, payload))
         if section is not None:
-            table[entity] = _merged(known, section, channel.depth)
+            table[entity] = after = _merged(known, section, channel.depth)
+            if name in ROOTS.values() and (known is None or _status(known) != _status(after)):
+                self.turns += 1
 
     def take_undos(self) -> list[Undo]:
         """What each `apply` since the last call replaced, in order."""
@@ -98,5 +102,9 @@ def _merged(known: Any, section: dict[str, Any], depth: int) -> dict[str, Any]:
 
 def status_of(tables: Tables, entity: str, *, of: EntityMember = "fixtureId") -> int | None:
     """The `statusId` of a fixture or a future, None when it has none or is not there."""
-    number = member(tables[ROOTS[of]].get(entity), "status", "statusId")
+    return _status(tables[ROOTS[of]].get(entity))
+
+
+def _status(subject: Any) -> int | None:
+    number = member(subject, "status", "statusId")
     return number if type(number) is int else None
