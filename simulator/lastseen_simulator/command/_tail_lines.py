@@ -1,11 +1,12 @@
-"""Events as lines: JSON Lines for programs, the report of a client under test, words for people."""
+"""Events as lines for programs: JSON Lines, and the report of a client under test."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Final, Protocol, final
 
 import attrs
 import msgspec
 
+from lastseen.dialects import polynode
 from lastseen.errors import PayloadError
 from lastseen.events import (
     Anomaly,
@@ -26,15 +27,15 @@ from lastseen.events import (
     SubscribeRefused,
     Why,
 )
+from lastseen.lifecycle import ItemKey
 from lastseen.position import Position
 from lastseen_simulator.command._tail_claims import Claim
 
-__all__ = ["HumanLines", "JsonLines", "Lines", "ReportLines", "json_line", "printable"]
+__all__ = ["JsonLines", "Lines", "ReportLines", "item_name", "json_line", "name_of", "printable"]
 
 REPORT_SCHEMA: Final = "lastseen.report/1"
 
 _TEXT_CHARACTERS_MAX: Final = 200
-_LINE_CHARACTERS_MAX: Final = 2000
 
 # Prices keep their exact digits: a Decimal becomes a JSON number with its own text.
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
@@ -123,9 +124,16 @@ class JsonLines:
                 members = {"event": "durability", **attrs.asdict(event)}
             case Committed():
                 members = _committed(event)
-            case ItemChanged() | HistoryApplied() | Gap() | Subscribed() | SubscribeRefused():
-                # Of feeds without positions, which this command does not follow.
-                return []
+            case ItemChanged():
+                members = {"event": "item", **_item(event)}
+            case HistoryApplied():
+                members = {"event": "history_applied", **_about(event)}
+            case Gap():
+                members = {"event": "gap", **_about(event), "reason": event.reason.value}
+            case Subscribed():
+                members = {"event": "subscribed", **_about(event)}
+            case SubscribeRefused():
+                members = {"event": "subscribe_refused", **_about(event)}
         return [json_line(members)]
 
     def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:
@@ -171,6 +179,11 @@ class ReportLines:
             return [json_line(members)]
         if isinstance(event, Committed):
             return [json_line(_committed(event))]
+        if isinstance(event, ItemChanged):
+            members = {"event": "item", "key": item_name(event.key), "state": event.state.value}
+            return [json_line(members)]
+        if isinstance(event, Gap):
+            return [json_line({"event": "gap", **_about(event), "reason": event.reason.value})]
         return []
 
     def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:
@@ -185,70 +198,36 @@ class ReportLines:
         return []
 
 
-@final
-@attrs.frozen
-class HumanLines:
-    """One line for what a person would want to know; entries are counted, not shown."""
+def item_name(key: ItemKey) -> str:
+    """An item in one word, as the unit key of a client's state.
 
-    def opening(self) -> list[str]:
-        """Nothing."""
-        return []
-
-    def restored(self, file: str, position: Position, units: int) -> list[str]:
-        """What was there, and from where it goes on."""
-        where = ", ".join(f"{channel} {cursor}" for channel, cursor in position.cursors)
-        held = f"{units} units, resuming from {where}" if where else "starts cold"
-        return [printable(f"state {file}: {held}", limit=_LINE_CHARACTERS_MAX)]
-
-    def event(self, event: Event, *, epoch: str | None, at: float) -> list[str]:
-        """A line for whatever is not data."""
-        del epoch
-        text = _said(event)
-        return [] if text is None else [f"{at:9.3f}  {text}"]
-
-    def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:
-        """A line for a channel that rose or fell."""
-        proof = f" ({claim.proof.value})" if claim.state.value == "synced" else ""
-        return [f"{at:9.3f}  {channel} {claim.state.value}{proof}"]
-
-    def summary(self, summary: Mapping[str, Any], *, at: float) -> list[str]:
-        """A few lines at the end."""
-        lines = [f"{at:9.3f}  done: {summary['units']} units"]
-        for name, row in summary["channels"].items():
-            counts = row["counters"]
-            noted = [f"{counts['applied']} applied"]
-            noted += [
-                f"{count} {what}"
-                for what, count in counts.items()
-                if count and what not in ("received", "applied")
-            ]
-            lines.append(f"           {name:<12} {row['state']:<10} {', '.join(noted)}")
-        if summary["anomalies"]:
-            odd = (f"{code} {count}" for code, count in summary["anomalies"].items())
-            lines.append(f"           anomalies    {', '.join(odd)}")
-        return lines
+    >>> item_name(("0xaa", "0xb1", "7", ""))
+    'settlement/0xaa/0xb1/7/-'
+    """
+    return "/".join(("settlement", *(part or "-" for part in key)))
 
 
-def _said(event: Event) -> str | None:
-    if isinstance(event, LoggedIn):
-        how = f", resuming {', '.join(event.resumed)}" if event.resumed else ""
-        denied = f", denied {', '.join(event.denied)}" if event.denied else ""
-        epoch = event.epoch or "none"
-        return printable(f"connection {event.connection} logged in, epoch {epoch}{how}{denied}")
-    if isinstance(event, Disconnected):
-        code = f"{event.code} " if event.code is not None else ""
-        again = "" if event.retry_in_s is None else f"; retry in {event.retry_in_s:.1f} s"
-        text = f"connection {event.connection} ended: {code}{event.reason or event.failure.value}"
-        return printable(text) + again
-    if isinstance(event, Stopped) and event.failure is not None:
-        return printable(f"stopped: {event.reason}")
-    if isinstance(event, DurabilityChanged):
-        kept = "state is kept again" if event.durable else "state is not kept"
-        return printable(f"{kept}: {event.detail}" if event.detail else kept)
-    if isinstance(event, Anomaly):
-        where = f" {event.channel}" if event.channel is not None else ""
-        return printable(f"odd: {event.code.value}{where}: {event.detail} ({event.count})")
-    return None
+def name_of(subscription: Hashable) -> str | None:
+    """What a subscription is called: its preset; None when nobody can say which one is meant."""
+    return subscription.preset.value if isinstance(subscription, polynode.Subscription) else None
+
+
+def _about(event: HistoryApplied | Gap | Subscribed | SubscribeRefused) -> dict[str, Any]:
+    """The members of an event about a subscription."""
+    members = attrs.asdict(event, recurse=False)
+    return members | {"subscription": name_of(event.subscription)}
+
+
+def _item(event: ItemChanged) -> dict[str, Any]:
+    return {
+        "key": item_name(event.key),
+        "state": event.state.value,
+        "before": event.before.value if event.before is not None else None,
+        "cause": event.cause.value,
+        "waited_s": round(event.waited_s, 3),
+        "detected_at_ms": event.detected_at_ms,
+        "latency_ms": event.latency_ms,
+    }
 
 
 def _restored(file: str, position: Position, units: int) -> str:

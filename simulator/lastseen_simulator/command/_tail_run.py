@@ -10,18 +10,14 @@ import attrs
 import trio
 from rich.console import Console
 
-from lastseen.dialects.oddspapi import OddsPapi, Subscription
-from lastseen.errors import PayloadError
 from lastseen.events import Disconnected, Entry, Event, Failure, LoggedIn
-from lastseen.options import SessionOptions
-from lastseen.replica import Replica
 from lastseen.secret import Secret
 from lastseen_simulator.command import CommandError
-from lastseen_simulator.command._tail_claims import Claims
 from lastseen_simulator.command._tail_lines import Lines, json_line, printable
 from lastseen_simulator.command._tail_output import Output, read_commands
 from lastseen_simulator.command._tail_table import LiveTable, Rates
-from lastseen_trio import Feed, MemoryStore, SQLiteStore, open_feed
+from lastseen_simulator.command._tail_view import Source, View
+from lastseen_trio.driver import Driver
 
 __all__ = ["Plan", "follow"]
 
@@ -46,19 +42,14 @@ _KEY_STATUSES: Final = (401, 403)
 class Plan:
     """Everything the command line and the environment said."""
 
-    subscription: Subscription
-    url: str
+    source: Source
     shown_url: str
-    rest_url: str | None
     key: Secret
-    options: SessionOptions
     lines: Lines | None
     """None to say nothing."""
     table: bool
     progress: bool
     commands: bool
-    state: str | None
-    """The file that keeps the place across restarts."""
     duration_s: float
     until_synced: bool
     attempts: int
@@ -66,31 +57,16 @@ class Plan:
 
 async def follow(plan: Plan) -> int:
     """Follows until told to stop; returns the exit code or raises `CommandError` for 1, 3 and 4."""
-    # It reads payloads; it has no use for the key.
-    dialect = OddsPapi(subscription=plan.subscription, key=Secret(""))
-    store = MemoryStore(replica=Replica(dialect)) if plan.state is None else SQLiteStore(plan.state)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with (
-            _open_output() as output,
-            open_feed(
-                plan.subscription,
-                url=plan.url,
-                key=plan.key,
-                rest_url=plan.rest_url,
-                options=plan.options,
-                store=store,
-            ) as feed,
-        ):
-            assert store.replica is not None
-            tail = Tail(plan, feed, store.replica, output)
+        async with _open_output() as output, plan.source.open() as view:
+            tail = Tail(plan, view, output)
             try:
                 await tail.run(signals)
             finally:
                 tail.close()
             await tail.finish()
-    if feed.status().durable_failed and tail.trouble is None:
-        message = f"{plan.state} is older than what was processed: the last commit failed"
-        raise CommandError(message, exit_code=tail.code or FAILED)
+    if view.unkept is not None and tail.trouble is None:
+        raise CommandError(view.unkept, exit_code=tail.code or FAILED)
     if tail.trouble is not None:
         raise tail.trouble
     if plan.until_synced and not tail.reached and tail.code == 0:
@@ -116,14 +92,12 @@ class Tail:
     """One run of the command."""
 
     plan: Plan
-    feed: Feed
-    replica: Replica
+    view: View
     output: Output
     code: int = attrs.field(init=False, default=0)
     trouble: CommandError | None = attrs.field(init=False, default=None)
     reached: bool = attrs.field(init=False, default=False)
     """Every channel was synced, and that was all that was asked for."""
-    _claims: Claims = attrs.field(init=False, factory=Claims)
     _rates: Rates = attrs.field(init=False, factory=Rates)
     _table: LiveTable | None = attrs.field(init=False, default=None)
     _started_at: float = attrs.field(init=False, factory=trio.current_time)
@@ -137,9 +111,7 @@ class Tail:
 
     async def run(self, signals: AsyncIterator[int]) -> None:
         """Follows until a signal, a command, the duration, or an end for good."""
-        if self.plan.lines is not None:
-            self._say(self.plan.lines.opening())
-        self._say_restored()
+        self._begin()
         with trio.move_on_after(self.plan.duration_s):
             async with trio.open_nursery() as nursery:
                 scope = nursery.cancel_scope
@@ -151,50 +123,39 @@ class Tail:
                 await self._consume()
                 scope.cancel()
 
-    def _say_restored(self) -> None:
-        """What a state file brought back; a warning when it was set aside."""
-        restored = self.feed.restored
-        if restored.note is not None:
-            sys.stderr.write(f"lastseen: {printable(restored.note, limit=1000)}\n")
-        if self.plan.state is not None and self.plan.lines is not None:
-            units = len(self.replica)
-            self._say(self.plan.lines.restored(self.plan.state, restored.position, units))
+    def _begin(self) -> None:
+        if self.plan.lines is not None:
+            self._say(self.plan.lines.opening())
+        if self.view.note is not None:
+            sys.stderr.write(f"lastseen: {printable(self.view.note, limit=1000)}\n")
+        if self.plan.lines is not None:
+            self._say(self.view.opening(self.plan.lines))
 
     async def finish(self) -> None:
         """Closes the feed, takes what it still says, and sums up."""
-        claims = self._claims.all(self.feed.status())
-        await self.feed.aclose()
+        self.view.close()
+        await self._feed.aclose()
         with trio.move_on_after(_LAST_WORDS_S):
-            async for batch in self.feed.batches(_BATCH_EVENTS):
+            async for batch in self._feed.batches(_BATCH_EVENTS):
                 self._take(batch, closing=True)
-                self.feed.acknowledge()
+                self._feed.acknowledge()
                 await self.output.room()
-        lines = self.plan.lines
-        if lines is not None:
-            status, counters = self.feed.status(), self.feed.counters()
-            channels = {
-                row.channel: {
-                    "state": claims[row.channel].state.value,
-                    "proof": claims[row.channel].proof.value,
-                    "cursor": row.cursor,
-                    "lag": row.lag,
-                    "counters": attrs.asdict(counters[row.channel]),
-                }
-                for row in status.channels
-                if row.channel in claims
-            }
+        if self.plan.lines is not None:
             odd: dict[str, int] = {}
-            for (code, _), count in self.feed.anomalies().items():
+            for (code, _), count in self._feed.anomalies().items():
                 odd[code.value] = odd.get(code.value, 0) + count
-            units = len(self.replica.state())
-            summary: dict[str, Any] = {"units": units, "channels": channels, "anomalies": odd}
-            self._say(lines.summary(summary, at=self._at))
+            summary: dict[str, Any] = {**self.view.summary(), "anomalies": odd}
+            self._say(self.plan.lines.summary(summary, at=self._at))
 
     def close(self) -> None:
         """Lets go of the terminal."""
         if self._table is not None:
             self._table.close()
             self._table = None
+
+    @property
+    def _feed(self) -> Driver[Any]:
+        return self.view.feed
 
     @property
     def _at(self) -> float:
@@ -211,15 +172,15 @@ class Tail:
             self.output.put(lines)
 
     async def _consume(self) -> None:
-        async for batch in self.feed.batches(_BATCH_EVENTS):
+        async for batch in self._feed.batches(_BATCH_EVENTS):
             self._take(batch)
-            if self.plan.state is not None:
+            if self.view.kept:
                 # Said first, then done: whoever reads the lines misses none (HZ-E12).
                 await self.output.drained()
-            self.feed.acknowledge()
+            self._feed.acknowledge()
             if self.trouble is not None:
                 return
-            if self.plan.until_synced and self._claims.synced(self.feed.status()):
+            if self.plan.until_synced and self.view.reached:
                 self.reached = True
                 return
             await self.output.room()
@@ -228,13 +189,14 @@ class Tail:
     def _take(self, batch: list[Event], *, closing: bool = False) -> None:
         """Applies events and says what they are worth, in their order."""
         lines = self.plan.lines
-        epoch, at = self.feed.position.epoch, self._at
+        epoch, at = self._feed.position.epoch, self._at
         for event in batch:
-            if isinstance(event, Entry) and not self._reads(event):
+            if isinstance(event, Entry) and not self.view.reads(event):
+                self._feed.reject(event)
                 continue
             if lines is not None:
                 self._say(lines.event(event, epoch=epoch, at=at))
-            changed = self._claims.take(event)
+            changed = self.view.take(event)
             if not closing:
                 self._count(event)
                 if changed:
@@ -244,16 +206,7 @@ class Tail:
 
     def _say_claims(self) -> None:
         if self.plan.lines is not None:
-            for channel, claim in self._claims.changes(self.feed.status()).items():
-                self._say(self.plan.lines.claim(channel, claim, at=self._at))
-
-    def _reads(self, entry: Entry) -> bool:
-        try:
-            self.replica.dialect.units(entry)
-        except PayloadError:
-            self.feed.reject(entry)
-            return False
-        return True
+            self._say(self.view.claims(self.plan.lines, at=self._at))
 
     def _count(self, event: Event) -> None:
         """Gives up on a first connection that never comes about; afterwards it never does."""
@@ -263,12 +216,12 @@ class Tail:
             self._last_end = event
             self._failures += 1
             tired = 0 < self.plan.attempts <= self._failures
-            if tired and not self._logged_in and self.feed.status().stopped is None:
+            if tired and not self._logged_in and self.view.stopped is None:
                 self._give_up(event.failure, event.code, event.reason)
 
     def _judge_stop(self) -> None:
         """The session is over for good: nobody asked for that, so somebody refused us."""
-        stopped = self.feed.status().stopped
+        stopped = self.view.stopped
         end = self._last_end
         failure = end.failure if end is not None else Failure.FATAL
         self._give_up(failure, end.code if end is not None else None, stopped or "stopped")
@@ -293,7 +246,7 @@ class Tail:
         async with aclosing(read_commands()) as commands:
             async for command in commands:
                 if command == "state":
-                    state = {"event": "state", "state": self.replica.state()}
+                    state = {"event": "state", "state": self.view.state()}
                     self._say([json_line(state)])
                 elif command == "stop":
                     scope.cancel()
@@ -301,13 +254,8 @@ class Tail:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(_TABLE_PAUSE_S if self.plan.table else _PROGRESS_PAUSE_S)
-            status, rates = self.feed.status(), self._rates.take(self.feed.counters(), at=self._at)
-            claims = self._claims.all(status)
+            rates = self._rates.take(self._feed.counters(), at=self._at)
             if self._table is not None:
-                self._table.show(status, claims, rates)
+                self._table.show(self.view.table(rates))
             else:
-                parts = [
-                    f"{row.channel} {claims[row.channel].state.value} {rates[row.channel]:.0f}/s"
-                    for row in status.channels
-                ]
-                self._say([f"{self._at:9.3f}  {', '.join(parts)}"])
+                self._say([f"{self._at:9.3f}  {self.view.progress(rates)}"])

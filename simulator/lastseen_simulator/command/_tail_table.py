@@ -1,4 +1,4 @@
-"""The live table of a tail at a terminal, and the one-line progress elsewhere."""
+"""The live table of a tail at a terminal, and the rates that it shows."""
 
 from collections.abc import Mapping
 from typing import final
@@ -9,19 +9,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lastseen.states import ScopeState
-from lastseen.status import Counters, SessionStatus
-from lastseen_simulator.command._tail_claims import Claim
-from lastseen_simulator.command._tail_lines import printable
+from lastseen.status import Counters
 
 __all__ = ["LiveTable", "Rates"]
-
-_STYLES: Mapping[ScopeState, str] = {
-    ScopeState.SYNCED: "green",
-    ScopeState.LIVE_ONLY: "cyan",
-    ScopeState.STALE: "red",
-    ScopeState.COLD: "dim",
-}
 
 
 @final
@@ -60,22 +50,8 @@ class LiveTable:
         for line in lines:
             self._live.console.print(Text(line), soft_wrap=True)
 
-    def show(
-        self, status: SessionStatus, claims: Mapping[str, Claim], rates: Mapping[str, float]
-    ) -> None:
-        """Draws the table anew."""
-        table = Table("channel", "state", "proof", "synced", "entries/s", "lag", "cursor")
-        for row in status.channels:
-            claim = claims[row.channel]
-            table.add_row(
-                printable(row.channel),
-                Text(claim.state.value, style=_STYLES.get(claim.state, "yellow")),
-                claim.proof.value if claim.state is ScopeState.SYNCED else "",
-                f"{row.synced_scopes}/{row.scopes}",
-                f"{rates.get(row.channel, 0.0):.1f}",
-                str(row.lag),
-                printable(row.cursor or ""),
-            )
+    def show(self, table: Table) -> None:
+        """Draws a table in place of the last."""
         self._live.update(table, refresh=True)
 
     def close(self) -> None:

@@ -208,21 +208,17 @@ class PolyNodeTruth:
         }
 
     def _update_of(self, item: _Item, sent: frozenset[str] | None) -> Event | None:
-        """The status_update that confirms a settlement.
+        """The status_update that tells when a settlement was confirmed.
 
-        One with its own token, else one whose token no settlement of the transaction has: that one
-        names the maker's side, and stands for the whole transaction (§7).
+        A transaction is mined whole or not at all, so any status_update of it confirms every
+        settlement in it (§7). Of several the one with the settlement's own token knows best.
         """
         updates = {
             token: event
             for token, event in self._updates.get(item.tx_hash, {}).items()
             if _is_in(event, sent)
         }
-        if item.token in updates:
-            return updates[item.token]
-        others = (self._items[key] for key in self._items_of[item.tx_hash])
-        tokens = {each.token for each in others if _is_in(each.event, sent)}
-        return next((event for token, event in updates.items() if token not in tokens), None)
+        return updates.get(item.token) or next(iter(updates.values()), None)
 
 
 def _is_in(event: Event, sent: frozenset[str] | None) -> bool:
