@@ -9,14 +9,19 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from processes import PATIENCE_S, command, environment
 
-from lastseen import Replica
+from lastseen import ItemState, Replica
+from lastseen.items import Items
 from lastseen_simulator.command import demo as demo_command
 from lastseen_simulator.command import main
-from lastseen_simulator.demo import run_demo
+from lastseen_simulator.demo import ACTS, Act, Scene, run_demo
+from lastseen_simulator.demo.oddspapi import CAST
+from lastseen_simulator.demo.polynode import CAST as POLYNODE_CAST
+from lastseen_simulator.fault_kinds import DIALECTS
 from lastseen_simulator.gateway.options import DEMO_KEY
-from lastseen_simulator.scenes import Act, Scene
+from lastseen_simulator.polynode.options import DEMO_KEY as POLYNODE_KEY
 
 SCENES = (
     "duplicates",
@@ -44,7 +49,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def act(*scenes: Scene) -> tuple[Act, ...]:
-    return (Act(name="a test", as_of=False, scenes=scenes),)
+    return (Act(name="a test", cast=CAST, scenes=scenes),)
 
 
 def events(output: str) -> list[dict[str, Any]]:
@@ -52,7 +57,8 @@ def events(output: str) -> list[dict[str, Any]]:
 
 
 def test_every_scene_fires_and_ends_with_the_truth_whatever_the_seed() -> None:
-    processes = [start("--json", *seed) for seed in ((), ("--seed", "7"), ("--seed", "18"))]
+    seeds = ((), ("--seed", "7"), ("--seed", "18"))
+    processes = [start("--dialect", "oddspapi", "--json", *seed) for seed in seeds]
     outputs = [process.communicate(timeout=PATIENCE_S) for process in processes]
 
     for process, (output, complaints) in zip(processes, outputs, strict=True):
@@ -78,6 +84,26 @@ def test_every_scene_fires_and_ends_with_the_truth_whatever_the_seed() -> None:
         assert (said[-1]["passed"], said[-1]["failures"]) == (True, [])
         assert (process.returncode, complaints) == (0, "")
         assert DEMO_KEY not in output
+
+
+def test_every_scene_of_a_feed_with_histories_ends_with_what_could_be_heard() -> None:
+    processes = [start("--dialect", "polynode", "--json", *seed) for seed in ((), ("--seed", "9"))]
+    outputs = [process.communicate(timeout=PATIENCE_S) for process in processes]
+
+    for process, (output, complaints) in zip(processes, outputs, strict=True):
+        said = events(output)
+        scenes = [event for event in said if event["event"] == "scene_done"]
+        planned = [scene.name for act in ACTS["polynode"] for scene in act.scenes]
+        assert [scene["name"] for scene in scenes] == planned
+        assert [scene["trouble"] for scene in scenes] == [None] * len(planned)
+        assert all(scene["channels"]["items"]["units"] > 0 for scene in scenes)
+        assert (said[-1]["passed"], said[-1]["failures"]) == (True, [])
+        assert (process.returncode, complaints) == (0, "")
+        assert POLYNODE_KEY not in output
+
+
+def test_every_dialect_is_shown_unless_one_is_asked_for() -> None:
+    assert set(ACTS) == set(DIALECTS)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -165,13 +191,43 @@ async def test_a_client_that_is_wrong_is_no_pass(monkeypatch: pytest.MonkeyPatch
     assert report.failures[0].endswith(" is missing")
 
 
+async def test_what_a_client_should_notice_and_does_not_is_no_pass() -> None:
+    duplicate = {"kind": "duplicate", "at": "every 2 data"}
+    scene = Scene(name="blind", tells="nothing", steps=((duplicate,),), sees=("a gap",))
+    played = (Act(name="a test", cast=POLYNODE_CAST, scenes=(scene,)),)
+
+    report = await run_demo(seed=1, tell=lambda _: None, acts=played, patience_s=SHORT_S)
+
+    assert report.failures == ("blind: the client has not noticed: a gap",)
+
+
+async def test_an_item_that_went_too_far_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes every timeout for a confirmation."""
+    whole = Items._tell  # pyright: ignore[reportPrivateUsage]
+
+    def hopeful(items: Items, changes: Any, event: Any, *, now: float) -> None:
+        confirmed = [replace(change, state=ItemState.CONFIRMED) for change in changes]
+        whole(items, confirmed, event, now=now)
+
+    monkeypatch.setattr(Items, "_tell", hopeful)
+    lost = {"kind": "lose_confirmation", "at": "soon"}
+    scene = Scene(name="hopeful", tells="it is lost", steps=((lost,),))
+    played = (Act(name="a test", cast=POLYNODE_CAST, scenes=(scene,)),)
+
+    report = await run_demo(seed=1, tell=lambda _: None, acts=played, patience_s=SHORT_S)
+
+    assert len(report.failures) == 1
+    assert report.failures[0].endswith(" is confirmed, should be pending")
+
+
 @pytest.mark.parametrize("arguments", [["demo"], ["demo", "--json"]])
 def test_a_fault_that_did_not_fire_ends_the_command_with_1_and_is_named(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene = Scene(name="in vain", tells="nothing happens", steps=((NEVER,),))
-    short: Callable[..., Any] = partial(run_demo, acts=act(scene), patience_s=SHORT_S)
+    short: Callable[..., Any] = partial(run_demo, patience_s=SHORT_S)
     monkeypatch.setattr(demo_command, "run_demo", short)
+    monkeypatch.setattr(demo_command, "ACTS", {"oddspapi": act(scene)})
 
     with pytest.raises(SystemExit) as ended:
         main.main(arguments)

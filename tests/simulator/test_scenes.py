@@ -2,30 +2,42 @@
 
 import pytest
 
-from lastseen_simulator.faults import KINDS, FaultError
+from lastseen_simulator.demo import ACTS as ACTS_BY_DIALECT
+from lastseen_simulator.demo import Act
+from lastseen_simulator.demo.scenes import Scene, fault_of
+from lastseen_simulator.faults import KINDS, FaultError, check_dialect
 from lastseen_simulator.gateway.options import SERVED_CHANNELS, GatewayOptions
-from lastseen_simulator.scenes import ACTS, Scene, fault_of
 
-SCENES = [scene for act in ACTS for scene in act.scenes]
-ENDS_A_CONNECTION = ("drop", "restart", "reconnect")
+ACTS = [act for acts in ACTS_BY_DIALECT.values() for act in acts]
+SCENES = [(act, scene) for act in ACTS for scene in act.scenes]
+ENDS_A_CONNECTION = ("drop", "restart", "reconnect", "bomb", "half_open")
 
-each_scene = pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+each_scene = pytest.mark.parametrize(
+    ("act", "scene"), SCENES, ids=lambda each: each.name if isinstance(each, Scene) else ""
+)
 
 
-def test_there_are_eight_scenes_with_names_of_their_own() -> None:
-    assert len({scene.name for scene in SCENES}) == len(SCENES) == 8
+def test_every_scene_has_a_name_of_its_own() -> None:
+    assert len({scene.name for _, scene in SCENES}) == len(SCENES)
 
 
 def test_no_act_has_more_scenes_than_there_are_letters_to_mark_them() -> None:
     assert all(0 < len(act.scenes) <= 26 for act in ACTS)
 
 
+def test_acts_are_played_by_the_dialect_they_are_listed_under() -> None:
+    for dialect, acts in ACTS_BY_DIALECT.items():
+        assert {act.cast.dialect for act in acts} == {dialect}
+
+
 def test_one_act_has_snapshots_that_say_how_old_they_are() -> None:
-    assert [act.as_of for act in ACTS] == [False, True]
+    options = [act.cast.options(act.knobs) for act in ACTS_BY_DIALECT["oddspapi"]]
+
+    assert [each.as_of for each in options if isinstance(each, GatewayOptions)] == [False, True]
 
 
 @each_scene
-def test_every_fault_of_a_scene_can_be_placed(scene: Scene) -> None:
+def test_every_fault_of_a_scene_can_be_placed(act: Act, scene: Scene) -> None:
     tables = [table for step in scene.steps for table in step]
 
     assert tables
@@ -33,17 +45,18 @@ def test_every_fault_of_a_scene_can_be_placed(scene: Scene) -> None:
         fault = fault_of(table, now=12.5)
         assert fault.kind in KINDS
         assert fault.times > 0
+        check_dialect(fault, act.cast.dialect)
 
 
 @each_scene
-def test_a_scene_expects_a_login_for_every_connection_it_ends(scene: Scene) -> None:
+def test_a_scene_expects_a_login_for_every_connection_it_ends(act: Act, scene: Scene) -> None:
     ends = [table for step in scene.steps for table in step if table["kind"] in ENDS_A_CONNECTION]
 
     assert scene.logins == len(ends)
 
 
 @each_scene
-def test_a_scene_names_only_channels_that_can_do_what_it_expects(scene: Scene) -> None:
+def test_a_scene_names_only_channels_that_can_do_what_it_expects(act: Act, scene: Scene) -> None:
     assert set(scene.publish) <= set(SERVED_CHANNELS)
     assert set(scene.resumes) <= set(GatewayOptions().replay_channels)
     assert not scene.resumes or scene.logins

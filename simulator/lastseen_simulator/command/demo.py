@@ -1,6 +1,7 @@
 """`lastseen demo`: a client survives a hostile gateway, with a verdict and a picture."""
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -13,8 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from lastseen.states import ScopeState
-from lastseen_simulator.demo import ActReport, DemoReport, Tell, run_demo
+from lastseen_simulator.demo import ACTS, Act, ActReport, DemoReport, Tell, run_demo
+from lastseen_simulator.demo.cast import Shade
+from lastseen_simulator.demo.run import Sample
 from lastseen_trio.groups import alone
 
 __all__ = ["demo"]
@@ -25,17 +27,7 @@ _PLAIN_COLUMNS: Final = 110
 
 _LABEL_COLUMNS: Final = 11
 
-_SHADES: Final = {
-    ScopeState.SYNCED: ("█", "green"),
-    ScopeState.LIVE_ONLY: ("█", "green"),
-    ScopeState.RESUMING: ("▓", "cyan"),
-    ScopeState.SYNCING: ("▒", "yellow"),
-    ScopeState.STALE: ("░", "red"),
-    ScopeState.COLD: ("·", "bright_black"),
-}
-"""How a claim looks in the picture; the worse one wins where two share a column."""
-
-_WORST_FIRST: Final = tuple(reversed(_SHADES))
+EVERY: Final = "all"
 
 _COUNTED: Final = ("received", "applied", "duplicate", "buffered", "held", "discarded")
 _RARE: Final = ("malformed", "quarantined", "dropped")
@@ -47,40 +39,49 @@ _RARE: Final = ("malformed", "quarantined", "dropped")
 --json prints one object a line. Its 'event' is one of
   act           name; a gateway and a client begin
   scene         name, tells; a scene begins
-  logged_in     resumed: the channels that come back by replay
+  logged_in     resumed: the channels that come back by replay; catches_up, in words
   disconnected  code, retry_in_s
   scene_done    name, passed, trouble, took_s, faults (kind, at, fired, wanted),
-                claimed_synced, resumed, channels (units, difference)
+                claimed_synced, resumed, unseen, channels (units, difference)
   verdict       passed, failures, counters; always the last
 
 \b
 Examples:
   lastseen demo
+  lastseen demo --dialect polynode
   lastseen demo --seed 7
   lastseen demo --json | tail -n 1
 """,
 )
+@click.option(
+    "--dialect",
+    type=click.Choice((*ACTS, EVERY)),
+    default=EVERY,
+    show_default=True,
+    help="Whose feed is played.",
+)
 @click.option("--seed", default=1, show_default=True, help="Another seed, another market.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, for programs.")
-def demo(seed: int, as_json: bool) -> int:
+def demo(dialect: str, seed: int, as_json: bool) -> int:
     """Watch a client survive duplicates, drops, restarts and worse, in under a minute.
 
     Gateway and client run in this process and talk over a loopback socket. After each scene the
     client's state is compared with the gateway's truth. Exit code 0 only if every fault fired and
     every channel was equal; else 1, and the last lines say which did not.
     """
+    acts = tuple(act for name in ACTS if dialect in (name, EVERY) for act in ACTS[name])
     stage: _Stage = _Json() if as_json else _Screen(_console())
     try:
-        report = _play(seed, stage.tell)
+        report = _play(acts, seed, stage.tell)
     finally:
         stage.leave()
     stage.close(report)
     return 0 if report.passed else 1
 
 
-def _play(seed: int, tell: Tell) -> DemoReport:
+def _play(acts: tuple[Act, ...], seed: int, tell: Tell) -> DemoReport:
     try:
-        return trio.run(partial(run_demo, seed=seed, tell=tell))
+        return trio.run(partial(run_demo, acts=acts, seed=seed, tell=tell))
     except BaseExceptionGroup as group:
         # Ctrl-C comes out of nurseries in groups.
         only = alone(group)
@@ -150,8 +151,8 @@ class _Screen:
                 self._number += 1
                 self._begin(happening)
             case "logged_in":
-                resumed = ", ".join(happening["resumed"]) or "nothing, snapshots instead"
-                self._console.print(f"      [dim]logged in, resuming {resumed}[/dim]")
+                how = happening["catches_up"]
+                self._console.print(f"      [dim]logged in, catches up {how}[/dim]")
             case "disconnected":
                 retry = happening["retry_in_s"]
                 again = f", again in {retry:.2f} s" if retry is not None else ""
@@ -168,8 +169,8 @@ class _Screen:
     def close(self, report: DemoReport) -> None:
         for act in report.acts:
             self._console.print()
-            self._console.print(_picture(act, report.channels, self._console.width))
-        self._console.print(_legend())
+            self._console.print(_picture(act, self._console.width))
+            self._console.print(_legend(act.act.cast.shades))
         self._console.print(_faults(report))
         self._console.print(_counters(report))
         if report.passed:
@@ -200,48 +201,51 @@ class _Screen:
         self._console.print(f"      {words} [dim]({happening['took_s']:.1f} s)[/dim]")
 
 
-def _picture(act: ActReport, channels: tuple[str, ...], width: int) -> Text:
-    """What each channel claimed over time, one row a channel, one mark a scene."""
+def _picture(act: ActReport, width: int) -> Text:
+    """What each row claimed over time, one mark a scene."""
     picture = Text(f"{act.act.name}: what the client claimed over time\n", style="bold")
-    samples = act.timeline
+    samples, shades = act.timeline, act.act.cast.shades
     if not samples:
         return picture
+    worst_first = tuple(shades)[::-1]
     end = samples[-1][0] or 1.0
     count = max(1, min(_PICTURE_COLUMNS, width - _LABEL_COLUMNS))
-    columns: list[list[tuple[str, tuple[ScopeState, ...]]]] = [[] for _ in range(count)]
-    for at, scene, states in samples:
-        columns[min(int(at / end * count), count - 1)].append((scene, states))
+    columns: list[list[Sample]] = [[] for _ in range(count)]
+    for sample in samples:
+        columns[min(int(sample[0] / end * count), count - 1)].append(sample)
     picture.append(" " * _LABEL_COLUMNS + _marks(act, columns) + "\n", style="dim")
-    for row, channel in enumerate(channels):
-        picture.append(f"{channel:<{_LABEL_COLUMNS}}", style="default")
-        last = ScopeState.COLD
+    for row, name in enumerate(act.act.cast.rows):
+        picture.append(f"{name:<{_LABEL_COLUMNS}}", style="default")
+        last = worst_first[0]
         for column in columns:
-            claims = [sample[1][row] for sample in column] or [last]
+            claims = [claims[row] for _, _, claims in column] or [last]
             last = claims[-1]
-            mark, style = _SHADES[min(claims, key=_WORST_FIRST.index)]
+            mark, style = shades[min(claims, key=worst_first.index)]
             picture.append(mark, style=style)
         picture.append("\n")
     return picture
 
 
-def _marks(act: ActReport, columns: list[list[tuple[str, tuple[ScopeState, ...]]]]) -> str:
+def _marks(act: ActReport, columns: list[list[Sample]]) -> str:
     names = [scene.scene.name for scene in act.scenes]
     marks = [" "] * len(columns)
     seen: set[str] = set()
     for index, column in enumerate(columns):
-        for scene, _ in column:
+        for _, scene, _ in column:
             if scene and scene not in seen:
                 seen.add(scene)
                 marks[index] = chr(ord("a") + names.index(scene))
     return "".join(marks)
 
 
-def _legend() -> Text:
+def _legend(shades: Mapping[str, Shade]) -> Text:
+    words: dict[Shade, str] = {}
+    for claim, shade in shades.items():
+        words[shade] = f"{words[shade]}, {claim}" if shade in words else claim
     legend = Text(" " * _LABEL_COLUMNS)
-    for state, (mark, style) in _SHADES.items():
-        if state is not ScopeState.LIVE_ONLY:
-            legend.append(f"{mark} ", style=style).append(f"{state.value}  ", style="dim")
-    return legend.append("a, b: scenes\n", style="dim")
+    for (mark, style), claims in words.items():
+        legend.append(f"{mark} ", style=style).append(f"{claims}  ", style="dim")
+    return legend.append("a, b: scenes", style="dim")
 
 
 def _faults(report: DemoReport) -> Table:

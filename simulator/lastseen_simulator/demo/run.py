@@ -1,61 +1,27 @@
 """Runs the demo: gateway and client in one go, scene by scene, with a verdict after each."""
 
-import random
-from collections.abc import Callable
-from typing import Any, final
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 import trio
 
-from lastseen import (
-    Counters,
-    Disconnected,
-    Entry,
-    Event,
-    LoggedIn,
-    OddsPapi,
-    PayloadError,
-    Replica,
-    ScopeState,
-    Secret,
-    SessionOptions,
-    Subscription,
-)
+from lastseen import Counters
+from lastseen_simulator.demo.cast import Player, Tell
+from lastseen_simulator.demo.scenes import Act, Scene, fault_of, times_of
 from lastseen_simulator.faults import Receipt
-from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions
-from lastseen_simulator.scenes import ACTS, Act, Scene, fault_of
 from lastseen_simulator.server import GatewayServer, open_gateway
-from lastseen_simulator.verdict import ChannelVerdict, compare
-from lastseen_trio import Feed, open_feed
+from lastseen_simulator.verdict import ChannelVerdict
 
 __all__ = ["ActReport", "DemoReport", "FaultReport", "SceneReport", "run_demo"]
 
-_CHANNELS = ("fixtures", "scores", "odds", "bookmakers")
-_SPORTS = (10, 11, 12)
-_FIXTURES = 4
-_RATE = 60.0
 _SAMPLE_S = 0.1
-
 _ARRIVAL_S = 0.3
 _PATIENCE_S = 15.0
 
-_OPTIONS = SessionOptions(
-    # A demo has a minute; the shapes are the same as with the defaults.
-    backoff_base_s=0.2,
-    backoff_cap_s=2.0,
-    stable_after_s=0.5,
-    handover_jitter_s=0.2,
-    resume_timeout_s=4.0,
-    snapshot_timeout_s=5.0,
-    snapshot_backoff_base_s=0.2,
-    snapshot_backoff_cap_s=2.0,
-    snapshot_settled_s=0.2,
-    verify_after_s=2.0,
-    close_timeout_s=2.0,
-)
 
-Tell = Callable[[dict[str, Any]], None]
-"""Told what happens, as a dict with an `event` member."""
+Sample = tuple[float, str, tuple[str, ...]]
+"""Seconds since the act began, the scene, and a claim for each row of the picture."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,10 +48,13 @@ class SceneReport:
     faults: tuple[FaultReport, ...]
     verdicts: tuple[ChannelVerdict, ...]
     took_s: float
+    claim: str
     claimed: bool
-    """Whether the client called every channel synced in the end."""
+    """Whether the client claimed in the end what it should."""
     logins: tuple[tuple[str, ...], ...]
     """The channels that each login of this scene resumed."""
+    unseen: tuple[str, ...] = ()
+    """What the client should have noticed and did not."""
 
     @property
     def fired(self) -> bool:
@@ -107,9 +76,11 @@ class SceneReport:
             if verdict.difference is not None:
                 return f"{verdict.channel}: {verdict.difference}"
         if not self.claimed:
-            return "the client does not call every channel synced"
+            return f"the client does not {self.claim}"
         if len(self.logins) < self.scene.logins:
             return f"the client logged in {len(self.logins)} of {self.scene.logins} times"
+        if self.unseen:
+            return f"the client has not noticed: {', '.join(self.unseen)}"
         for resumed in self.logins:
             if missing := sorted(set(self.scene.resumes) - set(resumed)):
                 return f"a login did not resume {', '.join(missing)}"
@@ -122,9 +93,8 @@ class ActReport:
 
     act: Act
     scenes: tuple[SceneReport, ...]
-    counters: dict[str, Counters]
-    timeline: tuple[tuple[float, str, tuple[ScopeState, ...]], ...]
-    """Samples: seconds since the act began, the scene, a state per channel."""
+    counters: Mapping[str, Counters]
+    timeline: tuple[Sample, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +102,6 @@ class DemoReport:
     """The whole demo."""
 
     acts: tuple[ActReport, ...]
-    channels: tuple[str, ...] = _CHANNELS
 
     @property
     def passed(self) -> bool:
@@ -150,41 +119,8 @@ class DemoReport:
         )
 
 
-@final
-@attrs.define(eq=False)
-class _Client:
-    """The client under the lights: a feed, a replica, and what it last claimed."""
-
-    feed: Feed
-    replica: Replica
-    tell: Tell
-    changed: trio.Event = attrs.field(factory=trio.Event)
-    logins: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
-    """What each login resumed."""
-
-    async def run(self) -> None:
-        """Applies events for ever."""
-        async for batch in self.feed.batches():
-            for event in batch:
-                try:
-                    self.replica.apply(event)
-                except PayloadError:
-                    assert isinstance(event, Entry)
-                    self.feed.reject(event)
-                self._tell(event)
-            self.changed.set()
-            self.changed = trio.Event()
-
-    def _tell(self, event: Event) -> None:
-        if isinstance(event, LoggedIn):
-            self.logins.append(event.resumed)
-            self.tell({"event": "logged_in", "resumed": list(event.resumed)})
-        elif isinstance(event, Disconnected):
-            self.tell({"event": "disconnected", "code": event.code, "retry_in_s": event.retry_in_s})
-
-
 async def run_demo(
-    *, seed: int, tell: Tell, acts: tuple[Act, ...] = ACTS, patience_s: float = _PATIENCE_S
+    *, seed: int, tell: Tell, acts: tuple[Act, ...], patience_s: float = _PATIENCE_S
 ) -> DemoReport:
     """Plays every act and says what came of it; tells its progress on the way.
 
@@ -199,58 +135,49 @@ async def run_demo(
 
 
 async def _play(act: Act, *, seed: int, patience_s: float, tell: Tell) -> ActReport:
-    subscription = Subscription(channels=_CHANNELS, sport_ids=_SPORTS)
-    dialect = OddsPapi(subscription=subscription, key=Secret(DEMO_KEY))
-    options = GatewayOptions(as_of=act.as_of, fixtures=_FIXTURES, rate=_RATE)
-    timeline: list[tuple[float, str, tuple[ScopeState, ...]]] = []
+    timeline: list[Sample] = []
     reports: list[SceneReport] = []
-    async with open_gateway(options, seed=seed) as gateway:
+    async with open_gateway(act.cast.options(act.knobs), seed=seed) as gateway:
         await trio.sleep(act.lead_s)
-        async with open_feed(
-            subscription,
-            url=gateway.ws_url,
-            key=DEMO_KEY,
-            options=_OPTIONS,
-            rng=random.Random(seed),
-        ) as feed:
-            client = _Client(feed, Replica(dialect), tell)
+        async with act.cast.enter(gateway, act.knobs, seed=seed, tell=tell) as player:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(client.run)
-                nursery.start_soon(_sample, feed, reports, act, timeline)
-                await _settle(gateway, client, patience_s)
+                nursery.start_soon(player.run)
+                nursery.start_soon(_sample, player, reports, act, timeline)
+                await _settle(gateway, player, patience_s)
                 for scene in act.scenes:
                     tell({"event": "scene", "name": scene.name, "tells": scene.tells})
-                    report = await _perform(scene, gateway, client, patience_s)
+                    report = await _perform(scene, act.cast.claim, gateway, player, patience_s)
                     reports.append(report)
                     tell(_scene_line(report))
                 nursery.cancel_scope.cancel()
-            counters = feed.counters()
+            counters = player.counters()
     return ActReport(act=act, scenes=tuple(reports), counters=counters, timeline=tuple(timeline))
 
 
 async def _perform(
-    scene: Scene, gateway: GatewayServer, client: _Client, patience_s: float
+    scene: Scene, claim: str, gateway: GatewayServer, player: Player, patience_s: float
 ) -> SceneReport:
     """Places the faults step by step, then waits until client and truth agree."""
     began = trio.current_time()
     ids: list[int] = []
-    logins_before = len(client.logins)
+    logins_before = len(player.logins)
     with trio.move_on_after(patience_s):
-        await _give_cursors(scene.resumes, gateway, client)
+        player.seen.clear()
+        await player.prepare(scene, gateway)
         for step in scene.steps:
             placed = [gateway.place(fault_of(table, now=gateway.now)) for table in step]
             first = not ids
             ids.extend(placed)
             for fault_id, table in zip(placed, step, strict=True):
-                await gateway.wait_receipt(fault_id, times=_times(table))
+                await gateway.wait_receipt(fault_id, times=times_of(table))
                 if first and fault_id == ids[0]:
                     for channel in scene.publish:
                         gateway.publish(channel)
-        while len(client.logins) < logins_before + scene.logins:
-            await client.changed.wait()
+        while len(player.logins) < logins_before + scene.logins or _unseen(scene, player):
+            await player.changed.wait()
         # What the last fault sent is on its way: let it arrive before anybody is judged.
         await trio.sleep(_ARRIVAL_S)
-    claimed, verdicts = await _settle(gateway, client, patience_s)
+    claimed, verdicts = await _settle(gateway, player, patience_s)
     receipts = {receipt.fault_id: receipt for receipt in gateway.receipts()}
     tables = [table for step in scene.steps for table in step]
     faults = tuple(
@@ -258,7 +185,7 @@ async def _perform(
             receipt=receipts[ids[number]] if number < len(ids) else None,
             kind=table["kind"],
             at=table["at"],
-            wanted=_times(table),
+            wanted=times_of(table),
         )
         for number, table in enumerate(tables)
     )
@@ -267,28 +194,19 @@ async def _perform(
         faults=faults,
         verdicts=verdicts,
         took_s=trio.current_time() - began,
+        claim=claim,
         claimed=claimed,
-        logins=tuple(client.logins[logins_before:]),
+        logins=tuple(player.logins[logins_before:]),
+        unseen=_unseen(scene, player),
     )
 
 
-async def _give_cursors(channels: tuple[str, ...], gateway: GatewayServer, client: _Client) -> None:
-    """Sees to it that these channels can resume: a base alone gives no cursor (HZ-A10)."""
-    for channel in channels:
-        if client.feed.position.cursor(channel) is None:
-            gateway.publish(channel)
-        while client.feed.position.cursor(channel) is None:
-            await client.changed.wait()
-
-
-def _times(table: dict[str, Any]) -> int:
-    times = table.get("times", 1)
-    assert isinstance(times, int)
-    return times
+def _unseen(scene: Scene, player: Player) -> tuple[str, ...]:
+    return tuple(word for word in scene.sees if word not in player.seen)
 
 
 async def _settle(
-    gateway: GatewayServer, client: _Client, patience_s: float
+    gateway: GatewayServer, player: Player, patience_s: float
 ) -> tuple[bool, tuple[ChannelVerdict, ...]]:
     """Holds the market still until the client agrees with the truth, or its time is up."""
     gateway.pause()
@@ -296,10 +214,8 @@ async def _settle(
     verdicts: tuple[ChannelVerdict, ...] = ()
     with trio.move_on_after(patience_s):
         while True:
-            changed = client.changed
-            claimed = client.feed.status().synced
-            truth = gateway.truth_state(channels=_CHANNELS, sport_ids=_SPORTS)
-            verdicts = compare(client.replica.state(), truth, _CHANNELS)
+            changed = player.changed
+            claimed, verdicts = player.claimed(), player.judge(gateway)
             if claimed and all(verdict.equal for verdict in verdicts):
                 break
             with trio.move_on_after(_SAMPLE_S):
@@ -309,18 +225,15 @@ async def _settle(
 
 
 async def _sample(
-    feed: Feed,
-    reports: list[SceneReport],
-    act: Act,
-    timeline: list[tuple[float, str, tuple[ScopeState, ...]]],
+    player: Player, reports: list[SceneReport], act: Act, timeline: list[Sample]
 ) -> None:
-    """Writes down what each channel claims, ten times a second."""
+    """Writes down what the client claims, ten times a second."""
     began = trio.current_time()
     while True:
-        states = tuple(row.state for row in feed.status().channels)
+        claims = player.claims()
         scene = act.scenes[len(reports)].name if len(reports) < len(act.scenes) else ""
-        if len(states) == len(_CHANNELS):
-            timeline.append((trio.current_time() - began, scene, states))
+        if len(claims) == len(act.cast.rows):
+            timeline.append((trio.current_time() - began, scene, claims))
         await trio.sleep(_SAMPLE_S)
 
 
@@ -337,6 +250,7 @@ def _scene_line(report: SceneReport) -> dict[str, Any]:
         ],
         "claimed_synced": report.claimed,
         "resumed": [list(resumed) for resumed in report.logins],
+        "unseen": list(report.unseen),
         "channels": {
             verdict.channel: {"units": verdict.units, "difference": verdict.difference}
             for verdict in report.verdicts
