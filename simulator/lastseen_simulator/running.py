@@ -9,18 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast, final
+from typing import Any, Final, Self, final
 
 import attrs
 
-from lastseen_simulator.channels import STATEFUL_CHANNELS
+from lastseen_simulator.dialects import GatewayKind, kind_of
 from lastseen_simulator.faults import Fault, Receipt
-from lastseen_simulator.gateway.core import ConnectionView
 from lastseen_simulator.gateway_thread import GatewayStoppedError, GatewayThread
 from lastseen_simulator.settings import GatewaySettings, one_fault, settings_from
 from lastseen_simulator.story import fault_line, option_words, record_lines
 from lastseen_simulator.truth import Record
-from lastseen_simulator.verdict import ChannelVerdict, compare
+from lastseen_simulator.verdict import ChannelVerdict
 from lastseen_simulator.waiting import Goal, finished
 
 __all__ = ["Comparison", "GatewayStoppedError", "PlacedFault", "RunningGateway", "start_gateway"]
@@ -136,13 +135,22 @@ class RunningGateway:
         return self.settings.seed
 
     @property
+    def dialect(self) -> str:
+        """What it speaks."""
+        return kind_of(self.settings.options)[0]
+
+    @property
     def epoch(self) -> str:
-        """The epoch that a login meets now."""
-        return cast("str", self._thread.look(lambda: self._thread.server.core.epoch))
+        """The epoch that a login meets now. Raises ValueError where there are none."""
+        epoch = self._thread.look(lambda: self._thread.server.core.epoch)
+        if epoch is None:
+            raise ValueError(f"{self.dialect} has no epochs")
+        return epoch
 
     def env(self) -> dict[str, str]:
         """What a client in a process of its own is told by its environment, the key included."""
         return {
+            "LASTSEEN_DIALECT": self.dialect,
             "LASTSEEN_WS_URL": self.ws_url,
             "LASTSEEN_HTTP_URL": self.http_url,
             "LASTSEEN_CONTROL_URL": self.control_url,
@@ -160,7 +168,7 @@ class RunningGateway:
         )
 
     def restart(self, *, announce: bool = False) -> None:
-        """Starts a new epoch; unannounced, every connection is dropped."""
+        """Starts a new epoch, or forgets its history; unannounced, every connection is dropped."""
         self._thread.order(lambda: self._thread.server.restart(announce=announce))
 
     def drop(self, connection: int | None = None, *, reset: bool = False) -> None:
@@ -174,10 +182,14 @@ class RunningGateway:
         reason: str = "server_upgrade",
         grace_s: float | None = None,
     ) -> None:
-        """Tells one connection or all to move; they are closed when the grace is over."""
-        grace_s = self.settings.options.reconnect_grace_s if grace_s is None else grace_s
+        """Tells one connection or all to move; they are closed when the grace is over.
+
+        Raises ValueError where there is no such notice.
+        """
+        own: float = getattr(self.settings.options, "reconnect_grace_s", 0.0)
+        grace = own if grace_s is None else grace_s
         self._thread.order(
-            lambda: self._thread.server.notice_reconnect(connection, reason=reason, grace_s=grace_s)
+            lambda: self._thread.server.notice_reconnect(connection, reason=reason, grace_s=grace)
         )
 
     def pause(self) -> None:
@@ -219,8 +231,8 @@ class RunningGateway:
         judged = {placed.fault_id for placed in self._judged}
         return tuple(r for r in self.receipts() if r.fault_id in judged and not r.fired)
 
-    def connections(self) -> tuple[ConnectionView, ...]:
-        """The open connections."""
+    def connections(self) -> tuple[Any, ...]:
+        """The open connections: the views of its dialect, each with a number `connection`."""
         return self._thread.look(self._thread.server.core.connections)
 
     def truth(self, kind: str | None = None, *, after: int = 0) -> tuple[Record, ...]:
@@ -234,7 +246,7 @@ class RunningGateway:
         return self._thread.look(lambda: self._thread.server.core.truth.written)
 
     def state(self, **filters: Any) -> dict[str, Any]:
-        """The true state as unit key → value; filters are those of `TruthLog.state`."""
+        """The true state as unit key → value; filters are those of its truth's `state`."""
         return self._thread.look(lambda: self._thread.server.core.truth.state(**filters))
 
     def compare(
@@ -243,14 +255,15 @@ class RunningGateway:
         """Compares a client's state, unit key → value, with the truth of some channels.
 
         `filters` is what else the client subscribed to, as for `state`. Numbers count by value,
-        whoever spelled them. Raises ValueError for a channel that has no state.
+        whoever spelled them. For PolyNode a unit is an item, its value `{"state": …}`. Raises
+        ValueError for a channel that has no state.
         """
-        wanted = tuple(channels)
+        wanted, stateful = tuple(channels), self._kind.stateful
         for channel in wanted:
-            if channel not in STATEFUL_CHANNELS:
-                known = ", ".join(STATEFUL_CHANNELS)
+            if channel not in stateful:
+                known = ", ".join(stateful)
                 raise ValueError(f"no such channel with a state: {channel} (channels: {known})")
-        return Comparison(channels=compare(client, self.state(**filters), wanted))
+        return Comparison(channels=self._kind.compare(client, self.state(**filters), wanted))
 
     def describe(self) -> str:
         """Seed, knobs, faults and the newest records, in lines; no key is in them."""
@@ -292,17 +305,20 @@ class RunningGateway:
     def wait_for_login(
         self, count: int = 1, *, after: int = 0, timeout_s: float = TIMEOUT_S
     ) -> Record:
-        """Waits until so many logins have been accepted; returns the record of the last."""
-        return self.wait_for(
-            "login", verdict="login_ok", count=count, after=after, timeout_s=timeout_s
-        )
+        """Waits until so many logins have been accepted; returns the record of the last.
+
+        Where there are none, a subscribe that was granted is one.
+        """
+        kind, verdict = self._kind.login
+        return self.wait_for(kind, verdict=verdict, count=count, after=after, timeout_s=timeout_s)
 
     async def wait_for_login_async(
         self, count: int = 1, *, after: int = 0, timeout_s: float = TIMEOUT_S
     ) -> Record:
         """As `wait_for_login`, in asyncio or trio."""
+        kind, verdict = self._kind.login
         return await self.wait_for_async(
-            "login", verdict="login_ok", count=count, after=after, timeout_s=timeout_s
+            kind, verdict=verdict, count=count, after=after, timeout_s=timeout_s
         )
 
     def wait_for_sent(
@@ -363,6 +379,10 @@ class RunningGateway:
     ) -> None:
         self.stop()
 
+    @property
+    def _kind(self) -> GatewayKind:
+        return kind_of(self.settings.options)[1]
+
     def _reached(self, goal: Goal, after: int, timeout_s: float) -> Future[Record]:
         return self._thread.reach(goal, describe=self.describe, after=after, timeout_s=timeout_s)
 
@@ -371,7 +391,7 @@ class RunningGateway:
         written = core.truth.written
         newest = core.truth.records_after(written - TAIL_RECORDS)
         return [
-            f"lastseen gateway: oddspapi, seed {self.seed} {option_words(options)}".rstrip(),
+            f"lastseen gateway: {self.dialect}, seed {self.seed} {option_words(options)}".rstrip(),
             *(fault_line(receipt) for receipt in core.receipts()),
             f"the last {len(newest)} of {written} records:",
             *record_lines(newest, options),
@@ -382,7 +402,7 @@ def start_gateway(*, folder: Path | None = None, **settings: Any) -> RunningGate
     """Starts a gateway on 127.0.0.1; it is ready for clients when this returns.
 
     Keywords: `dialect`, `seed`, `port` (0 for a free one), `faults` (a profile, a file in `folder`,
-    a list), `must_fire`, `keys`, and any knob of `GatewayOptions`; `rate` is 0 unless given, so
+    a list), `must_fire`, `keys`, and any knob of the dialect; `rate` is 0 unless given, so
     nothing happens but what is asked for. Raises `SettingError` for a setting that cannot be, and
     OSError when the port is taken.
     """

@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from lastseen_simulator.control import answer_control
+from lastseen_simulator.dialects import DEFAULT, GATEWAYS, AnyOptions, kind_of
 from lastseen_simulator.effects import (
     Abort,
     CloseConnection,
@@ -31,16 +32,13 @@ from lastseen_simulator.effects import (
     TransmitRaw,
 )
 from lastseen_simulator.faults import Fault, Receipt
-from lastseen_simulator.gateway.core import Gateway, GatewayOptions
 from lastseen_simulator.gateways import GatewayCore
 from lastseen_simulator.http_door import HttpDoor
 from lastseen_simulator.outbox import PING, encode_frame
-from lastseen_simulator.polynode.core import PolyNodeGateway
-from lastseen_simulator.polynode.options import PolyNodeOptions
 from lastseen_simulator.tcp_door import TcpDoor
 from lastseen_simulator.websocket_door import WebSocketDoor
 
-__all__ = ["AnyOptions", "GatewayServer", "open_gateway", "serve_gateway"]
+__all__ = ["GatewayServer", "open_gateway", "serve_gateway"]
 
 T = TypeVar("T")
 
@@ -386,22 +384,14 @@ def _in_run_of(token: trio.lowlevel.TrioToken) -> bool:
         return False
 
 
-AnyOptions = GatewayOptions | PolyNodeOptions
-"""The knobs of a gateway; their class says what it speaks."""
-
-
 def _made(options: AnyOptions | GatewayCore | None, seed: int) -> GatewayCore:
+    if options is None:
+        options = GATEWAYS[DEFAULT].options()
+    if not isinstance(options, AnyOptions):
+        return options
+    _, kind = kind_of(options)
     wall_ms = int(time.time() * 1000)
-    rng = random.Random(seed)
-    match options:
-        case None:
-            return Gateway(GatewayOptions(), rng=rng, wall_ms_at_zero=wall_ms)
-        case GatewayOptions():
-            return Gateway(options, rng=rng, wall_ms_at_zero=wall_ms)
-        case PolyNodeOptions():
-            return PolyNodeGateway(options, rng=rng, wall_ms_at_zero=wall_ms)
-        case _:
-            return options
+    return kind.make(options, rng=random.Random(seed), wall_ms_at_zero=wall_ms)
 
 
 async def _listening(

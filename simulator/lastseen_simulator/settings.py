@@ -8,10 +8,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
+from lastseen_simulator.dialects import DEFAULT, GATEWAYS, AnyOptions
 from lastseen_simulator.faults import (
     Fault,
     FaultError,
@@ -20,12 +21,10 @@ from lastseen_simulator.faults import (
     fault_from,
     load_faults,
 )
-from lastseen_simulator.gateway.options import GatewayOptions, KeyGrant
 from lastseen_simulator.knobs import KnobError, knobs_in, parse_knobs
-from lastseen_simulator.profiles import PROFILES
+from lastseen_simulator.profiles import profiles_of
 
 __all__ = [
-    "DIALECTS",
     "GatewaySettings",
     "SettingError",
     "faults_from",
@@ -33,9 +32,10 @@ __all__ = [
     "settings_from",
 ]
 
-DIALECTS: Final = ("oddspapi",)
-
 OWN: Final = ("dialect", "seed", "faults", "must_fire", "port", "keys")
+
+
+T = TypeVar("T")
 
 
 class SettingError(ValueError):
@@ -50,7 +50,7 @@ class GatewaySettings:
     `port` 0 takes a free one.
     """
 
-    options: GatewayOptions = attrs.field(factory=lambda: GatewayOptions(rate=0.0))
+    options: AnyOptions = attrs.field(factory=lambda: GATEWAYS[DEFAULT].options(rate=0.0))
     seed: int = 0
     port: int = 0
     faults: tuple[Fault, ...] = ()
@@ -60,29 +60,29 @@ class GatewaySettings:
 def settings_from(given: Mapping[str, Any], *, folder: Path) -> GatewaySettings:
     """Checks keywords; fault files lie in `folder`. Raises `SettingError`."""
     own = {name: value for name, value in given.items() if name in OWN}
-    dialect = own.get("dialect", DIALECTS[0])
-    if dialect not in DIALECTS:
-        raise SettingError(f"no such dialect: {dialect} (dialects: {', '.join(DIALECTS)})")
+    dialect = own.get("dialect", DEFAULT)
+    if dialect not in GATEWAYS:
+        raise SettingError(f"no such dialect: {dialect} (dialects: {', '.join(GATEWAYS)})")
     source = own.get("faults", ())
-    faults = faults_from(source, folder=folder)
+    faults = faults_from(source, folder=folder, dialect=dialect)
     _check_dialect(faults, dialect)
     return GatewaySettings(
-        options=_options(given, own.get("keys")),
+        options=_options(given, own.get("keys"), dialect),
         seed=_whole("seed", own.get("seed", 0)),
         port=_whole("port", own.get("port", 0)),
         faults=faults,
         # A profile is weather: nobody can say which of its faults a short test will meet.
-        judged=bool(own.get("must_fire", True)) and not _is_profile(source),
+        judged=bool(own.get("must_fire", True)) and not _is_profile(source, dialect),
     )
 
 
-def faults_from(source: object, *, folder: Path) -> tuple[Fault, ...]:
+def faults_from(source: object, *, folder: Path, dialect: str = DEFAULT) -> tuple[Fault, ...]:
     """Faults from a profile's name, a file, TOML text, one fault, or several.
 
     A fault is a `Fault` or a mapping with the members of one. Raises `SettingError`.
     """
     if isinstance(source, str | Path):
-        return _faults_named(source, folder)
+        return _faults_named(source, folder, dialect)
     if isinstance(source, Fault | Mapping):
         return (one_fault(cast("Fault | Mapping[str, Any]", source)),)
     if not isinstance(source, Iterable):
@@ -122,16 +122,17 @@ def _check_dialect(faults: Iterable[Fault], dialect: str) -> None:
             raise SettingError(str(error)) from None
 
 
-def _faults_named(source: str | Path, folder: Path) -> tuple[Fault, ...]:
+def _faults_named(source: str | Path, folder: Path, dialect: str) -> tuple[Fault, ...]:
+    profiles = profiles_of(dialect)
     if isinstance(source, str):
-        if source in PROFILES:
-            return PROFILES[source]
+        if source in profiles:
+            return profiles[source]
         if _is_toml(source):
             return _loaded(source, "faults")
     try:
         return _loaded((folder / source).read_text(encoding="utf-8"), str(source))
     except FileNotFoundError:
-        names = ", ".join(sorted(PROFILES))
+        names = ", ".join(sorted(profiles))
         trouble = f"faults={str(source)!r} is neither a profile ({names}) nor a file in {folder}"
     except UnicodeDecodeError:
         trouble = f"{source}: not UTF-8"
@@ -140,8 +141,8 @@ def _faults_named(source: str | Path, folder: Path) -> tuple[Fault, ...]:
     raise SettingError(trouble)
 
 
-def _is_profile(source: object) -> bool:
-    return isinstance(source, str) and source in PROFILES
+def _is_profile(source: object, dialect: str) -> bool:
+    return isinstance(source, str) and source in profiles_of(dialect)
 
 
 def _is_toml(text: str) -> bool:
@@ -155,9 +156,10 @@ def _loaded(text: str, name: str) -> tuple[Fault, ...]:
         raise SettingError(f"{name}:{error}") from None
 
 
-def _options(given: Mapping[str, Any], keys: object) -> GatewayOptions:
+def _options(given: Mapping[str, Any], keys: object, dialect: str) -> AnyOptions:
     """The options; the market rests unless `rate` says otherwise."""
-    known = [each.name for each in knobs_in(GatewayOptions)]
+    kind = GATEWAYS[dialect]
+    known = [each.name for each in knobs_in(kind.options)]
     values: dict[str, Any] = {"rate": 0.0}
     for name, value in given.items():
         if name in OWN:
@@ -165,13 +167,13 @@ def _options(given: Mapping[str, Any], keys: object) -> GatewayOptions:
         if name not in known:
             raise SettingError(_unknown(name, [*OWN, *known]))
         try:
-            values |= parse_knobs(GatewayOptions, (f"{name}={_as_text(value)}",))
+            values |= parse_knobs(kind.options, (f"{name}={_as_text(value)}",))
         except KnobError as error:
             raise SettingError(str(error)) from None
     if keys is not None:
-        values["keys"] = _grants(keys)
+        values["keys"] = _grants(keys, kind.grant)
     try:
-        return GatewayOptions(**values)
+        return kind.options(**values)
     except ValueError as error:
         raise SettingError(str(error)) from None
 
@@ -197,12 +199,12 @@ def _as_text(value: object) -> str:
             return repr(value)
 
 
-def _grants(keys: object) -> tuple[KeyGrant, ...]:
+def _grants(keys: object, grant: type[T]) -> tuple[T, ...]:
     listed: list[object] = list(cast("Iterable[object]", keys)) if _is_listing(keys) else []
-    grants = [each for each in listed if isinstance(each, KeyGrant)]
+    grants = [each for each in listed if isinstance(each, grant)]
     if not grants or len(grants) < len(listed):
         # What was given may be a key, so it is not repeated.
-        raise SettingError("keys takes a list of KeyGrant")
+        raise SettingError(f"keys takes a list of KeyGrant, of {grant.__module__}")
     return tuple(grants)
 
 

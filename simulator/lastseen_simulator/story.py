@@ -6,8 +6,8 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from lastseen_simulator.dialects import AnyOptions
 from lastseen_simulator.faults import Receipt
-from lastseen_simulator.gateway.options import GatewayOptions
 from lastseen_simulator.truth import REDACTED, Record
 
 __all__ = ["fault_line", "option_words", "record_lines"]
@@ -19,12 +19,12 @@ EPOCH_SHOWN: Final = 8
 """Characters of an epoch, which tell it from any other."""
 
 
-def option_words(options: GatewayOptions) -> str:
+def option_words(options: AnyOptions) -> str:
     """The knobs that are not as they come, `rate=0.0 as_of=True`; never the keys."""
-    plain = GatewayOptions()
+    plain = type(options)()
     return " ".join(
         f"{field.name}={getattr(options, field.name)!r}"
-        for field in attrs.fields(GatewayOptions)
+        for field in attrs.fields(type(options))
         if field.name != "keys" and getattr(options, field.name) != getattr(plain, field.name)
     )
 
@@ -36,7 +36,7 @@ def fault_line(receipt: Receipt) -> str:
     return f"fault {receipt.fault_id}: {receipt.kind} {receipt.at!r}: {told} ({receipt.detail})"
 
 
-def record_lines(records: Iterable[Record], options: GatewayOptions) -> Iterator[str]:
+def record_lines(records: Iterable[Record], options: AnyOptions) -> Iterator[str]:
     """Records of the truth log: number, seconds, kind, members; no key is in them."""
     secrets = [text for grant in options.keys for text in (grant.key, _shown([grant.key])[2:-2])]
     for record in records:

@@ -96,7 +96,7 @@ def test_every_scene_of_a_feed_with_histories_ends_with_what_could_be_heard() ->
         planned = [scene.name for act in ACTS["polynode"] for scene in act.scenes]
         assert [scene["name"] for scene in scenes] == planned
         assert [scene["trouble"] for scene in scenes] == [None] * len(planned)
-        assert all(scene["channels"]["items"]["units"] > 0 for scene in scenes)
+        assert all(scene["channels"]["settlement"]["units"] > 0 for scene in scenes)
         assert (said[-1]["passed"], said[-1]["failures"]) == (True, [])
         assert (process.returncode, complaints) == (0, "")
         assert POLYNODE_KEY not in output

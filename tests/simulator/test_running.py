@@ -187,6 +187,7 @@ def test_the_environment_of_a_child_has_all_that_a_client_needs(gateway: Running
     port = gateway.port
 
     assert gateway.env() == {
+        "LASTSEEN_DIALECT": "oddspapi",
         "LASTSEEN_WS_URL": f"ws://127.0.0.1:{port}/ws",
         "LASTSEEN_HTTP_URL": f"http://127.0.0.1:{port}",
         "LASTSEEN_CONTROL_URL": f"http://127.0.0.1:{port}/_lastseen",

@@ -4,8 +4,10 @@ from typing import Any
 import pytest
 
 from lastseen_simulator.faults import Fault
-from lastseen_simulator.gateway.options import DEMO_KEY, KeyGrant
-from lastseen_simulator.profiles import PROFILES
+from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions, KeyGrant
+from lastseen_simulator.polynode.options import KeyGrant as PolyNodeGrant
+from lastseen_simulator.polynode.options import PolyNodeOptions
+from lastseen_simulator.profiles import POLYNODE_PROFILES, PROFILES
 from lastseen_simulator.settings import (
     GatewaySettings,
     SettingError,
@@ -14,6 +16,7 @@ from lastseen_simulator.settings import (
     settings_from,
 )
 
+GRANTS = "keys takes a list of KeyGrant, of lastseen_simulator.gateway.options"
 DROP = Fault(kind="drop", at="after data 7")
 DROP_TOML = '[[fault]]\nkind = "drop"\nat = "after data 7"\n'
 
@@ -25,11 +28,11 @@ def settings(**given: Any) -> GatewaySettings:
 def test_without_keywords_the_market_rests_and_all_else_is_the_vendors() -> None:
     assert settings() == GatewaySettings()
     assert settings().options.rate == 0
-    assert settings().options.resume_window_ms == 60_000
+    assert settings().options == GatewayOptions(rate=0.0)
 
 
 def test_every_knob_is_a_keyword_and_takes_a_python_value() -> None:
-    options = settings(
+    options: Any = settings(
         rate=0.125,
         resume_window_ms=3000,
         as_of=True,
@@ -47,7 +50,7 @@ def test_every_knob_is_a_keyword_and_takes_a_python_value() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"dialect": "morse"}, "no such dialect: morse (dialects: oddspapi)"),
+        ({"dialect": "morse"}, "no such dialect: morse (dialects: oddspapi, polynode)"),
         ({"resume_window": 1}, "no such setting: resume_window, perhaps resume_window_ms? ("),
         ({"zzz": 1}, "no such setting: zzz (settings: dialect, seed, faults, must_fire, port,"),
         ({"replay_order": "random"}, "takes before_live | interleaved, not 'random'"),
@@ -59,9 +62,15 @@ def test_every_knob_is_a_keyword_and_takes_a_python_value() -> None:
         ({"seed": "7"}, "seed takes a whole number, not '7'"),
         ({"seed": True}, "seed takes a whole number, not True"),
         ({"port": None}, "port takes a whole number, not None"),
-        ({"keys": "secret"}, "keys takes a list of KeyGrant"),
-        ({"keys": []}, "keys takes a list of KeyGrant"),
-        ({"keys": [KeyGrant(key="k"), "secret"]}, "keys takes a list of KeyGrant"),
+        (
+            {"keys": "secret"},
+            GRANTS,
+        ),
+        ({"keys": []}, GRANTS),
+        (
+            {"keys": [KeyGrant(key="k"), "secret"]},
+            GRANTS,
+        ),
         ({"faults": 3}, "faults takes a profile, a file, or a list of faults, not 3"),
         ({"faults": "wild"}, "'wild' is neither a profile (calm, flaky, hostile, release) nor"),
         ({"faults": [{"kind": "drop"}]}, "a fault needs at"),
@@ -122,6 +131,21 @@ def test_a_file_of_faults_that_cannot_be_read_is_told_with_its_name(tmp_path: Pa
 def test_a_fault_of_another_dialect_is_refused() -> None:
     with pytest.raises(SettingError, match=r"^no_ack is no fault of oddspapi$"):
         settings(faults={"kind": "no_ack", "at": "on subscribe"})
+
+
+def test_every_dialect_has_its_own_knobs_keys_and_profiles() -> None:
+    given = settings(
+        dialect="polynode", late=0.5, plan="growth", faults="flaky", keys=[PolyNodeGrant(key="k")]
+    )
+
+    assert given.options == PolyNodeOptions(
+        rate=0.0, late=0.5, plan="growth", keys=(PolyNodeGrant(key="k"),)
+    )
+    assert given.faults == POLYNODE_PROFILES["flaky"]
+    with pytest.raises(SettingError, match=r"^no such setting: resume_window_ms "):
+        settings(dialect="polynode", resume_window_ms=1)
+    with pytest.raises(SettingError, match=r"KeyGrant, of lastseen_simulator\.polynode\.options$"):
+        settings(dialect="polynode", keys=[KeyGrant(key="k")])
 
 
 def test_faults_that_are_named_one_by_one_are_judged_and_a_profile_is_not() -> None:

@@ -23,25 +23,16 @@ from lastseen_simulator.command.happenings import (
     json_line,
     write_line,
 )
-from lastseen_simulator.fault_kinds import DIALECTS
+from lastseen_simulator.dialects import DEFAULT, GATEWAYS, AnyOptions
 from lastseen_simulator.faults import Fault, FaultFileError, load_faults
-from lastseen_simulator.gateway.core import DEMO_KEY, GatewayOptions, KeyGrant
 from lastseen_simulator.gateway.options import SERVED_CHANNELS
 from lastseen_simulator.knobs import KnobError, knobs_in, parse_knobs
-from lastseen_simulator.polynode import options as polynode
-from lastseen_simulator.polynode.options import PolyNodeOptions
 from lastseen_simulator.profiles import profiles_of
-from lastseen_simulator.server import AnyOptions, GatewayServer, open_gateway
+from lastseen_simulator.server import GatewayServer, open_gateway
 
 __all__ = ["gateway"]
 
 DEFAULT_PORT: Final = 8765
-
-_OPTIONS: Final[Mapping[str, type[AnyOptions]]] = {
-    "oddspapi": GatewayOptions,
-    "polynode": PolyNodeOptions,
-}
-_DEMO_KEYS: Final[Mapping[str, str]] = {"oddspapi": DEMO_KEY, "polynode": polynode.DEMO_KEY}
 
 
 @attrs.frozen(kw_only=True)
@@ -73,8 +64,8 @@ Examples:
 )
 @click.option(
     "--dialect",
-    type=click.Choice(DIALECTS),
-    default="oddspapi",
+    type=click.Choice(tuple(GATEWAYS)),
+    default=DEFAULT,
     show_default=True,
     help="Which feed to play.",
 )
@@ -180,10 +171,10 @@ def gateway(
     for it with --faults. Stop it with Ctrl-C.
     """
     if knobs:
-        click.echo("\n".join(knob_lines(knobs_in(_OPTIONS[dialect]))))
+        click.echo("\n".join(knob_lines(knobs_in(GATEWAYS[dialect].options))))
         return 0
     _check_host(host, allow_remote=allow_remote)
-    demo_key = _DEMO_KEYS[dialect]
+    demo_key = GATEWAYS[dialect].demo_key
     plan = _Plan(
         dialect=dialect,
         options=_options(dialect, key, settings, flags),
@@ -210,7 +201,7 @@ def _options(
 ) -> AnyOptions:
     """The options; a flag is a knob of the same name, so nobody may say both."""
     context = click.get_current_context()
-    kind = _OPTIONS[dialect]
+    kind = GATEWAYS[dialect]
     said = {
         name: value
         for name, value in flags.items()
@@ -220,20 +211,16 @@ def _options(
         if name in said:
             said[name] = _names(said[name])
     try:
-        known = {each.name for each in knobs_in(kind)}
+        known = {each.name for each in knobs_in(kind.options)}
         for name in said:
             if name not in known:
                 raise KnobError(f"{dialect} has no --{name.replace('_', '-')}")
-        values = parse_knobs(kind, settings)
+        values = parse_knobs(kind.options, settings)
         for name in said:
             if name in values:
                 raise KnobError(f"{name} is set twice: --{name.replace('_', '-')} and --knob")
         values |= said
-        if dialect == "polynode":
-            return PolyNodeOptions(
-                keys=(polynode.KeyGrant(key=key or polynode.DEMO_KEY),), **values
-            )
-        return GatewayOptions(keys=(KeyGrant(key=key or DEMO_KEY),), **values)
+        return kind.options(keys=(kind.grant(key=key or kind.demo_key),), **values)
     except ValueError as error:
         raise CommandError(str(error), exit_code=2) from error
 
@@ -361,7 +348,7 @@ def _announce(plan: _Plan, server: GatewayServer) -> None:
 
 
 def _banner(plan: _Plan, server: GatewayServer) -> str:
-    demo_key = _DEMO_KEYS[plan.dialect]
+    demo_key = GATEWAYS[plan.dialect].demo_key
     public = plan.shown_key == demo_key
     key = demo_key if public else "$LASTSEEN_API_KEY"
     prefix = f"LASTSEEN_API_KEY={demo_key} " if public else ""

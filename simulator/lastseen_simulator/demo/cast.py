@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from lastseen import Counters
-from lastseen_simulator.server import AnyOptions, GatewayServer
+from lastseen_simulator.dialects import AnyOptions
+from lastseen_simulator.server import GatewayServer
 from lastseen_simulator.verdict import ChannelVerdict
 
 if TYPE_CHECKING:

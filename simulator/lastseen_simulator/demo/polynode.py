@@ -28,6 +28,7 @@ from lastseen.status import SubscriptionState
 from lastseen_simulator.demo.cast import Cast, Player, Shade, Tell
 from lastseen_simulator.demo.scenes import Act, Scene
 from lastseen_simulator.polynode.options import DEMO_KEY, PolyNodeOptions
+from lastseen_simulator.polynode.verdict import compare_items
 from lastseen_simulator.server import GatewayServer
 from lastseen_simulator.verdict import ChannelVerdict
 from lastseen_trio import HistoryFeed, open_feed
@@ -112,28 +113,16 @@ class _Client:
         opened = [each for each in gateway.core.truth.records if each["kind"] == "opened"]
         numbers = [record["connection"] for record in opened]
         truth = gateway.truth_state(types=["settlement"], connections=numbers)
-        ours = {"/".join(("settlement", *key)): state for key, state in self.items.items()}
-        found = next((found for key in truth if (found := self._differs(key, ours, truth))), None)
-        strange = next((f"{key} should not be there" for key in ours if key not in truth), None)
-        verdict = ChannelVerdict(channel="items", units=len(truth), difference=found or strange)
-        return (verdict,)
+        ours = {"/".join(("settlement", *key)): state.value for key, state in self.items.items()}
+        # In flight when a connection broke, and out of reach of any history afterwards.
+        return (compare_items(ours, truth, may_lack=self._in_a_gap),)
 
     def counters(self) -> Mapping[str, Counters]:
         """Where every event went."""
         return self.feed.counters()
 
-    def _differs(
-        self, key: str, ours: Mapping[str, ItemState], truth: Mapping[str, Any]
-    ) -> str | None:
-        """Confirmed is what it was told is confirmed; all else waits, or has waited in vain."""
-        state, told = ours.get(key), truth[key]["state"]
-        if state is None:
-            # In flight when a connection broke, and out of reach of any history afterwards.
-            missed = any(_holds(gap, truth[key]["published_at"]) for gap in self.gaps)
-            return None if missed else f"{key} is missing"
-        if (state is ItemState.CONFIRMED) == (told == "confirmed"):
-            return None
-        return f"{key} is {state.value}, should be {told}"
+    def _in_a_gap(self, at_ms: int) -> bool:
+        return any(_holds(gap, at_ms) for gap in self.gaps)
 
     def _take(self, event: Event) -> None:
         match event:
@@ -224,7 +213,7 @@ ACTS: tuple[Act, ...] = (
         scenes=(
             Scene(
                 name="pending to confirmed",
-                tells="events come twice; each item is confirmed once (or given up, here after 2 s)",
+                tells="events come twice; each item is confirmed once, or given up after 2 s",
                 steps=(({"kind": "duplicate", "at": "every 3 data", "times": 6},),),
             ),
             Scene(
