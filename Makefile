@@ -8,7 +8,7 @@ WORKERS ?= 4
 KILLS ?= 30
 SEED ?= 1
 
-.PHONY: help demo test check format bench kills soak clean
+.PHONY: help demo test check format bench kills sdk soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -16,7 +16,7 @@ help: ## list the targets
 demo: $(VENV)/.run ## watch a client survive a hostile gateway, with a verdict
 	$(BIN)/lastseen demo
 
-test: $(VENV)/.dev ## run the tests
+test: $(VENV)/.dev $(VENV)/.polynode-sdk ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev ## messages per second, as ratios to named peers in the same
 kills: $(VENV)/.dev ## kill a client thirty times and judge what its state file holds; a minute
 	$(BIN)/python tests/helpers/thirty_kills.py --kills $(KILLS) --seed $(SEED)
 
+sdk: $(VENV)/.dev $(VENV)/.polynode-sdk ## run the vendor's polynode package against our gateway
+	$(BIN)/python -m pytest tests/end_to_end/test_polynode_sdk.py
+
 soak: $(VENV)/.dev ## long random sweeps that the test run keeps short
 	LASTSEEN_SOAK=1 $(BIN)/python -m pytest tests -m soak -q
 
@@ -53,3 +56,11 @@ $(VENV)/.run: .ci/lock-run.txt pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: .ci/lock-dev.txt $(VENV)/.run
 	$(PIP) -r .ci/lock-dev.txt
 	@touch $@
+
+# An environment of its own: a foreign client must not choose our versions. Without it its tests are
+# skipped, and say so.
+$(VENV)/.polynode-sdk: .ci/lock-polynode-sdk.txt | $(VENV)/bin/python
+	@$(BIN)/python -m venv $(VENV)/polynode-sdk && \
+	$(VENV)/polynode-sdk/bin/python -m pip --quiet --disable-pip-version-check install \
+		-r .ci/lock-polynode-sdk.txt && touch $@ || \
+	{ rm -rf $(VENV)/polynode-sdk; echo "skipped: the polynode package cannot be installed"; }

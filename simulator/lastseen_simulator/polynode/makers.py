@@ -275,7 +275,7 @@ class EventMaker:
         return {
             **self._logged(moment),
             "question_id": hex_text(self.rng, 32),
-            "oracle_type": self.rng.choice(("request_price", "propose_price", "settle")),
+            "oracle_type": self.rng.choice(("initialization", "proposal", "dispute", "settled")),
             "adapter_address": hex_text(self.rng, 20),
         }
 
