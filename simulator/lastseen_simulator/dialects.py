@@ -11,6 +11,9 @@ from lastseen_simulator.channels import STATEFUL_CHANNELS
 from lastseen_simulator.gateway import options as oddspapi
 from lastseen_simulator.gateway.core import Gateway
 from lastseen_simulator.gateways import GatewayCore
+from lastseen_simulator.polymarket_us import options as polymarket_us
+from lastseen_simulator.polymarket_us import verdict as polymarket_us_verdict
+from lastseen_simulator.polymarket_us.core import PolymarketUSGateway
 from lastseen_simulator.polynode import options as polynode
 from lastseen_simulator.polynode import verdict as polynode_verdict
 from lastseen_simulator.polynode.core import PolyNodeGateway
@@ -18,7 +21,7 @@ from lastseen_simulator.verdict import ChannelVerdict
 
 __all__ = ["DEFAULT", "GATEWAYS", "AnyOptions", "GatewayKind", "kind_of"]
 
-AnyOptions = oddspapi.GatewayOptions | polynode.PolyNodeOptions
+AnyOptions = oddspapi.GatewayOptions | polynode.PolyNodeOptions | polymarket_us.PolymarketUSOptions
 """The knobs of a gateway; their class says what it speaks."""
 
 
@@ -65,6 +68,15 @@ GATEWAYS: Final[Mapping[str, GatewayKind]] = MappingProxyType(
             login=("subscribe", "subscribed"),
             stateful=polynode_verdict.STATEFUL,
             compare=polynode_verdict.compare,
+        ),
+        "polymarket-us": GatewayKind(
+            options=polymarket_us.PolymarketUSOptions,
+            grant=polymarket_us.KeyGrant,
+            demo_key=polymarket_us.DEMO_KEY,
+            make=PolymarketUSGateway,
+            login=("asked", "granted"),
+            stateful=polymarket_us_verdict.STATEFUL,
+            compare=polymarket_us_verdict.compare,
         ),
     }
 )

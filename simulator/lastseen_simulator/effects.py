@@ -16,6 +16,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "ListenerMode",
+    "OpenStream",
     "Ping",
     "RefuseConnections",
     "RefuseUpgrade",
@@ -56,11 +57,23 @@ class HttpResponse:
 
 
 @attrs.frozen(kw_only=True)
-class Transmit:
-    """Send one message: `str` as WebSocket text, `bytes` as WebSocket binary.
+class OpenStream:
+    """Begin the answer to a stream's request: 200 with these headers, and a chunked body.
 
-    `cut_at=n` puts only the first `n` bytes of the encoded WebSocket frame on the wire;
-    `drip_bytes_per_s` spreads the frame's bytes over time.
+    No chunk is larger than `chunk_bytes`; None puts each message in one.
+    """
+
+    connection: int
+    headers: tuple[tuple[str, str], ...]
+    chunk_bytes: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Transmit:
+    """Send one message: `str` as WebSocket text, `bytes` as binary; on a stream, part of its body.
+
+    `cut_at=n` puts only the first `n` bytes of the encoded frame, or chunk, on the wire;
+    `drip_bytes_per_s` spreads its bytes over time.
     """
 
     connection: int
@@ -86,7 +99,7 @@ class Ping:
 
 @attrs.frozen(kw_only=True)
 class CloseConnection:
-    """Close with a WebSocket close frame."""
+    """Close with a WebSocket close frame, or end a stream's body as a body should end."""
 
     connection: int
     code: int
@@ -133,7 +146,8 @@ class RefuseConnections:
 
 
 Effect = (
-    Transmit
+    OpenStream
+    | Transmit
     | TransmitRaw
     | Ping
     | CloseConnection

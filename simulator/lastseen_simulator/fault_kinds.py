@@ -7,8 +7,11 @@ import attrs
 
 __all__ = ["DIALECTS", "KINDS", "VIOLATIONS", "FaultKind", "Target"]
 
-DIALECTS: Final = ("oddspapi", "polynode")
+DIALECTS: Final = ("oddspapi", "polynode", "polymarket-us")
 """The gateways there are."""
+
+_SOCKETS: Final = ("oddspapi", "polynode")
+"""Those that speak WebSocket."""
 
 Target = Literal["frame", "cuttable", "anywhere", "request", "both", "subscribe"]
 
@@ -39,7 +42,9 @@ KINDS: Final[Mapping[str, FaultKind]] = {
         takes=("loss",),
     ),
     "reorder": FaultKind(
-        does="lets the next frame of another channel pass the data frame", target="frame"
+        does="lets the next frame of another channel pass the data frame",
+        target="frame",
+        dialects=_SOCKETS,
     ),
     "malformed": FaultKind(
         does="sends the data frame with the second half of its text missing", target="frame"
@@ -48,7 +53,8 @@ KINDS: Final[Mapping[str, FaultKind]] = {
     # What a server can do to a session.
     "restart": FaultKind(
         does="starts a new epoch: crash drops everybody, notice announces it, silent lets the next "
-        "login find out; on PolyNode the recent events are forgotten and notice is a close",
+        "login find out; on PolyNode the recent events are forgotten and notice is a close; on "
+        "Polymarket US a new session begins, and silent goes on in the same answers",
         takes=("how", "grace_s"),
     ),
     "reconnect": FaultKind(
@@ -152,9 +158,10 @@ KINDS: Final[Mapping[str, FaultKind]] = {
         dialects=("polynode",),
     ),
     "silence_heartbeat": FaultKind(
-        does="sends neither heartbeats nor pings for a while",
+        does="sends neither heartbeats nor pings for a while; on Polymarket US no periodic "
+        "snapshots either",
         takes=("seconds",),
-        dialects=("polynode",),
+        dialects=("polynode", "polymarket-us"),
     ),
     "zlib_wrapped": FaultKind(
         does="sends the data frame compressed with a zlib header and checksum",
@@ -171,6 +178,32 @@ KINDS: Final[Mapping[str, FaultKind]] = {
         target="frame",
         takes=("size_bytes",),
         dialects=("polynode",),
+    ),
+    # What only a stream over HTTP can suffer.
+    "content_type": FaultKind(
+        does="answers a stream's request with another content type",
+        target="request",
+        takes=("text",),
+        dialects=("polymarket-us",),
+    ),
+    "refuse_token": FaultKind(
+        does="refuses the resume token of a request with 400",
+        target="request",
+        dialects=("polymarket-us",),
+    ),
+    "delta_first": FaultKind(
+        does="sends the snapshot of a new stream only after its first change",
+        target="request",
+        dialects=("polymarket-us",),
+    ),
+    "error": FaultKind(
+        does="sends an error record inside the answer, and ends it",
+        takes=("code", "message"),
+        dialects=("polymarket-us",),
+    ),
+    "snapshot": FaultKind(does="sends a snapshot nobody waits for", dialects=("polymarket-us",)),
+    "old_snapshot": FaultKind(
+        does="sends the snapshot before the last once more", dialects=("polymarket-us",)
     ),
     # What a clock can do.
     "clock_step": FaultKind(

@@ -71,8 +71,12 @@ class GatewayCore(Protocol):
         """The parameters of `GET truth/state`: keyword of `Truth.state` and kind of its items."""
         ...
 
+    def opens_stream(self, http: HttpRequest) -> bool:
+        """Whether a plain request asks for a stream, and so is judged as an upgrade is."""
+        ...
+
     def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:
-        """A client asks for a WebSocket."""
+        """A client asks for a WebSocket, or for a stream."""
         ...
 
     def handle_connected(self, connection: int, *, now: float) -> None:

@@ -1,7 +1,7 @@
 """The front door of the gateway server: HTTP/1.1 read by h11, on any trio stream.
 
-It tells three visitors apart: a WebSocket upgrade, the control API, and REST. Bad HTTP is answered
-with 400 and the connection closed; heads, bodies and idle time are limited.
+It tells its visitors apart: a WebSocket upgrade, a stream, the control API, and REST. Bad HTTP is
+answered with 400 and the connection closed; heads, bodies and idle time are limited.
 """
 
 import http
@@ -55,13 +55,21 @@ class HttpHost(Protocol):
         ...
 
     def judge_upgrade(self, request: HttpRequest) -> int | HttpResponse:
-        """Grants an upgrade and numbers its connection, or says why not."""
+        """Grants an upgrade or a stream and numbers its connection, or says why not."""
+        ...
+
+    def opens_stream(self, request: HttpRequest) -> bool:
+        """Whether the request is for a stream."""
         ...
 
     async def serve_websocket(
         self, connection: int, stream: trio.SocketStream, greeting: bytes, first_bytes: bytes
     ) -> None:
         """Owns a granted connection until it has ended; `greeting` is yet to be sent."""
+        ...
+
+    async def serve_stream(self, connection: int, stream: trio.SocketStream) -> None:
+        """Owns a granted stream until it has ended; not even its head has been sent."""
         ...
 
 
@@ -110,6 +118,12 @@ class HttpDoor:
                 await self._upgrade(head, verdict)
                 return False
             response = verdict
+        elif self._host.opens_stream(request):
+            granted = self._host.judge_upgrade(request)
+            if isinstance(granted, int):
+                await self._host.serve_stream(granted, self._stream)
+                return False
+            response = granted
         elif request.path == WEBSOCKET_PATH:
             response = _upgrade_required("here speaks a WebSocket: connect with a client for it")
         elif request.path == CONTROL_PREFIX or request.path.startswith(CONTROL_PREFIX + "/"):

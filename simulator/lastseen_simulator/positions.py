@@ -6,14 +6,16 @@ on subscribe 2              its 2nd subscribe arrived and is not judged yet (pol
 every 2 subscribes          each 2nd of them
 before login_ok             also: after, and error, snapshot_required, resume_complete, reconnect
                             (oddspapi); subscribed, unsubscribed, snapshot, heartbeat, pong, error
-                            (polynode); each with an optional number (`after reconnect 2`)
+                            (polynode); snapshot, heartbeat, error (polymarket-us); each with an
+                            optional number (`after reconnect 2`)
 after data 7                the 7th data frame of the connection; `replayed 7` and `live 7`
                             count those only, `frame 7` counts control frames too
 before live 3 of scores     … counting one channel
 inside data 7 byte 3        three bytes of that frame's encoding reach the wire
 every 200 data              at each multiple, counted as `after data n`; also live, replayed
 on request /fixtures 2      the 2nd request to that path (without the language; `*` for any);
-                            upgrades (polynode) are requests to /ws
+                            upgrades (polynode) are requests to /ws; streams (polymarket-us) to
+                            their paths, /v1/orders/subscribe
 every 5 requests            each 5th request, whatever its path
 after entry 120             the 120th entry published, whoever receives it
 every 500 entries           each 500th
@@ -42,8 +44,9 @@ _ONLY: Final[Mapping[str, tuple[str, ...]]] = {
         "replayed",
     ),
     "polynode": ("subscribe", "subscribed", "unsubscribed", "snapshot", "heartbeat", "pong"),
+    "polymarket-us": ("replayed", "snapshot", "heartbeat"),
 }
-"""Scenes and frames that only one dialect has."""
+"""Scenes and frames that not every dialect has."""
 
 DATA_NAMES: Final = ("data", "replayed", "live")
 _CONTROL_NAMES: Final = (
@@ -76,7 +79,7 @@ class Position:
     def is_in(self, dialect: str) -> bool:
         """Whether a gateway of that dialect ever gets there."""
         own = self.what if self.scene == "frame" else self.scene
-        return all(own not in names for other, names in _ONLY.items() if other != dialect)
+        return own in _ONLY[dialect] or all(own not in names for names in _ONLY.values())
 
     def meets(self, count: int) -> bool:
         """Whether the count-th happening is meant."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from lastseen_simulator.faults import Fault
 
-__all__ = ["POLYNODE_PROFILES", "PROFILES", "profile", "profiles_of"]
+__all__ = ["POLYMARKET_US_PROFILES", "POLYNODE_PROFILES", "PROFILES", "profile", "profiles_of"]
 
 PROFILES: Final[Mapping[str, tuple[Fault, ...]]] = {
     "calm": (),
@@ -102,9 +102,47 @@ POLYNODE_PROFILES: Final[Mapping[str, tuple[Fault, ...]]] = {
 }
 """The same names, with what another kind of feed can suffer."""
 
+POLYMARKET_US_PROFILES: Final[Mapping[str, tuple[Fault, ...]]] = {
+    "calm": (),
+    "flaky": (
+        Fault(kind="drop", at="every 60 live", times=0),
+        Fault(kind="drop", at="inside live 40 byte 9", times=2),
+        Fault(kind="reset", at="after live 90", times=2),
+        Fault(kind="duplicate", at="every 17 live", times=0),
+        Fault(kind="drop", at="before snapshot", connection=3),
+        Fault(kind="stall", at="every 60 s", times=0, seconds=3),
+    ),
+    "release": (
+        Fault(kind="restart", at="every 45 s", times=0, how="notice"),
+        Fault(kind="status", at="on request /v1/orders/subscribe 3", status=503),
+        Fault(kind="refuse", at="at 50", seconds=2),
+    ),
+    "hostile": (
+        Fault(kind="duplicate", at="every 7 live", times=0),
+        Fault(kind="delta_first", at="on request /v1/orders/subscribe 2"),
+        Fault(kind="content_type", at="on request /v1/orders/subscribe 3", text="text/plain"),
+        Fault(kind="refuse_token", at="on request /v1/orders/subscribe 5"),
+        Fault(kind="status", at="on request * 6", status=429),
+        Fault(kind="html", at="on request * 9"),
+        Fault(kind="snapshot", at="every 23 live", times=0),
+        Fault(kind="old_snapshot", at="every 31 live", times=0),
+        Fault(kind="malformed", at="after live 40", times=0),
+        Fault(kind="error", at="after live 55", times=3, code=14),
+        Fault(kind="error", at="on open", connection=4, code=8),
+        Fault(kind="raw", at="after live 65", times=2, data_hex="676172626167650d0a"),
+        Fault(kind="drop", at="inside live 70 byte 20", times=0),
+        Fault(kind="restart", at="after entry 150", how="crash"),
+        Fault(kind="restart", at="after entry 250", how="silent"),
+        Fault(kind="clock_step", at="after entry 200", offset_ms=-1500),
+        Fault(kind="refuse", at="after entry 400", seconds=2),
+    ),
+}
+"""The same names once more, for streams over HTTP."""
+
 _OF: Final[Mapping[str, Mapping[str, tuple[Fault, ...]]]] = {
     "oddspapi": PROFILES,
     "polynode": POLYNODE_PROFILES,
+    "polymarket-us": POLYMARKET_US_PROFILES,
 }
 
 

@@ -23,6 +23,7 @@ from lastseen_simulator.effects import (
     Effect,
     HttpRequest,
     HttpResponse,
+    OpenStream,
     Ping,
     RefuseConnections,
     RefuseUpgrade,
@@ -34,13 +35,17 @@ from lastseen_simulator.effects import (
 from lastseen_simulator.faults import Fault, Receipt
 from lastseen_simulator.gateways import GatewayCore
 from lastseen_simulator.http_door import HttpDoor
-from lastseen_simulator.outbox import PING, encode_frame
+from lastseen_simulator.outbox import PING
+from lastseen_simulator.stream_door import StreamDoor
 from lastseen_simulator.tcp_door import TcpDoor
 from lastseen_simulator.websocket_door import WebSocketDoor
 
 __all__ = ["GatewayServer", "open_gateway", "serve_gateway"]
 
 T = TypeVar("T")
+
+Door = WebSocketDoor | StreamDoor
+"""The way out to one connection."""
 
 
 @attrs.define(eq=False)
@@ -67,7 +72,7 @@ class GatewayServer:
     _tcp: TcpDoor
     _started_at: float
     _token: trio.lowlevel.TrioToken
-    _doors: dict[int, WebSocketDoor] = attrs.field(factory=dict[int, WebSocketDoor])
+    _doors: dict[int, Door] = attrs.field(factory=dict[int, "Door"])
     _questions: dict[int, _Question] = attrs.field(factory=dict[int, _Question])
     _backlogs: dict[int, int] = attrs.field(factory=dict[int, int])
     _refusals: dict[int, HttpResponse] = attrs.field(factory=dict[int, HttpResponse])
@@ -273,6 +278,16 @@ class GatewayServer:
         self._step(lambda now: self.core.handle_connected(connection, now=now))
         await door.run(greeting, first_bytes)
 
+    def opens_stream(self, request: HttpRequest) -> bool:
+        """Whether a plain request asks for a stream."""
+        return self.core.opens_stream(request)
+
+    async def serve_stream(self, connection: int, stream: trio.SocketStream) -> None:
+        """Owns a granted stream until it has ended."""
+        door = self._doors[connection] = StreamDoor(connection, stream, self)
+        self._step(lambda now: self.core.handle_connected(connection, now=now))
+        await door.run()
+
     def _step(self, handle: Callable[[float], T]) -> T:
         """Hands one thing to the gateway and does what it says."""
         return self._ask(lambda: self._handle(handle))
@@ -317,11 +332,14 @@ class GatewayServer:
     def _do(self, effect: Effect, frames: dict[int, bytes]) -> None:
         """Does one effect; `frames` holds what this drain has encoded, by identity of the data."""
         match effect:
+            case OpenStream():
+                if isinstance(door := self._doors.get(effect.connection), StreamDoor):
+                    door.open(effect.headers, effect.chunk_bytes)
             case Transmit():
                 if (door := self._doors.get(effect.connection)) is not None:
                     frame = frames.get(id(effect.data))
                     if frame is None:
-                        frame = frames[id(effect.data)] = encode_frame(effect.data)
+                        frame = frames[id(effect.data)] = door.encode(effect.data)
                     door.send(
                         frame if effect.cut_at is None else frame[: effect.cut_at],
                         drip_bytes_per_s=effect.drip_bytes_per_s,
@@ -330,7 +348,7 @@ class GatewayServer:
                 if (door := self._doors.get(effect.connection)) is not None:
                     door.send(effect.data)
             case Ping():
-                if (door := self._doors.get(effect.connection)) is not None:
+                if isinstance(door := self._doors.get(effect.connection), WebSocketDoor):
                     door.send(PING)
             case CloseConnection():
                 if (door := self._doors.get(effect.connection)) is not None:

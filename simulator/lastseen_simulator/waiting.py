@@ -22,9 +22,9 @@ __all__ = ["KINDS", "Goal", "Watch", "finished"]
 
 KINDS: Final = (
     "base", "epoch", "entry", "opened", "login", "control", "sent", "withheld", "ignored", "closed",
-    "request", "fault", "upgrade", "subscribe", "unsubscribe", "restart",
+    "request", "fault", "upgrade", "subscribe", "unsubscribe", "restart", "asked",
 )  # fmt: skip
-"""The kinds of records there are (see `truth` and `polynode.truth`)."""
+"""The kinds of records there are (see `truth`, `polynode.truth` and `polymarket_us.truth`)."""
 
 _ABSENT: Final = object()
 

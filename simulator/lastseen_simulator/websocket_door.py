@@ -16,9 +16,9 @@ import attrs
 import trio
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
 
-from lastseen_simulator.outbox import Ending, Outbox
+from lastseen_simulator.outbox import Ending, Outbox, encode_frame
 
-__all__ = ["WebSocketDoor", "WebSocketPeer", "accept_key"]
+__all__ = ["WebSocketDoor", "accept_key", "linger_off", "peer_name"]
 
 READ_BYTES: Final = 64 * 1024
 
@@ -95,7 +95,7 @@ class WebSocketDoor:
     def __attrs_post_init__(self) -> None:
         self._outbox = Outbox(self._stream, self._take_backlog)
         self._protocol = FrameProtocol(client=False, extensions=[])
-        self._peer_name = _peer_name(self._stream)
+        self._peer_name = peer_name(self._stream)
 
     def describe(self) -> dict[str, object]:
         """What the control API shows of the connection."""
@@ -104,6 +104,10 @@ class WebSocketDoor:
             "pending_bytes": self._outbox.pending_bytes,
             "stalled": self._outbox.stalled,
         }
+
+    def encode(self, data: str | bytes) -> bytes:
+        """A message as a frame."""
+        return encode_frame(data)
 
     def send(self, data: bytes, *, drip_bytes_per_s: float | None = None) -> None:
         """Queues bytes for the wire as they are."""
@@ -126,7 +130,7 @@ class WebSocketDoor:
         patience_s = 0.0 if self._outbox.stalled else ABORT_TIMEOUT_S
         if reset:
             self._reset = True
-            _linger_off(self._stream)
+            linger_off(self._stream)
         self._farewell.set()
         self._finish(Ending(), patience_s=patience_s)
 
@@ -270,7 +274,8 @@ class WebSocketDoor:
             self._peer.take_hang_up(self.connection)
 
 
-def _peer_name(stream: trio.SocketStream) -> str:
+def peer_name(stream: trio.SocketStream) -> str:
+    """Host and port of the other side."""
     try:
         host, port = stream.socket.getpeername()[:2]
     except OSError:
@@ -297,7 +302,7 @@ def _as_bytes(payload: object) -> bytes:
     return bytes(payload) if isinstance(payload, bytes | bytearray) else b""
 
 
-def _linger_off(stream: trio.SocketStream) -> None:
+def linger_off(stream: trio.SocketStream) -> None:
     """Makes the coming close an RST: linger on, for zero seconds."""
     with suppress(OSError, trio.ClosedResourceError):
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

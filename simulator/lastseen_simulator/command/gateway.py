@@ -60,6 +60,7 @@ Examples:
   lastseen gateway --knob resume_complete=late --knob null_heads=true
   lastseen gateway --knobs                      everything that --knob can set
   lastseen gateway --dialect polynode           settlements from pending to confirmed
+  lastseen gateway --dialect polymarket-us      orders and books, streamed over HTTP
 """,
 )
 @click.option(
@@ -83,7 +84,7 @@ Examples:
     "--rate",
     type=click.FloatRange(0, 100_000),
     default=20.0,
-    show_default="20, polynode 4",
+    show_default="20; 4 for the others",
     help="Entries per second, or settlements; 0 for none.",
 )
 @click.option(
@@ -330,11 +331,12 @@ def _bind_trouble(plan: _Plan, error: OSError) -> str:
 
 def _announce(plan: _Plan, server: GatewayServer) -> None:
     rest = {"rest_url": server.rest_url} if plan.dialect == "oddspapi" else {}
+    socket = {} if plan.dialect == "polymarket-us" else {"ws_url": server.ws_url}
     ready = {
         "event": "ready",
         "dialect": plan.dialect,
         "port": server.port,
-        "ws_url": server.ws_url,
+        **socket,
         "http_url": server.http_url,
         **rest,
         "control_url": server.control_url,
@@ -354,23 +356,31 @@ def _banner(plan: _Plan, server: GatewayServer) -> str:
     prefix = f"LASTSEEN_API_KEY={demo_key} " if public else ""
     count, rate = len(plan.faults), plan.options.rate
     faults = f"{count or 'no'} fault{'' if count == 1 else 's'}"
-    rest = [f"  REST       {server.rest_url}"]
-    look = f'  curl "{server.rest_url}/fixtures?sportId=10&apiKey={key}"'
-    if plan.dialect != "oddspapi":
-        rest, look = [], f"  curl {server.control_url}/truth/state"
+    where, url, look = _ways_in(plan.dialect, server, key)
     return "\n".join(
         [
             f"lastseen gateway: {plan.dialect}, seed {plan.seed}, {rate:g}/s, {faults}",
-            f"  WebSocket  {server.ws_url}",
-            *rest,
+            *where,
             f"  control    {server.control_url}",
             f"  key        {plan.shown_key}{' (public, for demonstrations)' if public else ''}",
             "",
             "In another terminal:",
-            f"  {prefix}lastseen tail --dialect {plan.dialect} {server.ws_url}",
+            f"  {prefix}lastseen tail --dialect {plan.dialect} {url}",
             look,
             f"  curl -X POST {server.control_url}/restart",
             "",
             "Ctrl-C stops it.",
         ]
     )
+
+
+def _ways_in(dialect: str, server: GatewayServer, key: str) -> tuple[list[str], str, str]:
+    """Where clients go, the URL that `tail` takes, and a command that shows something at once."""
+    socket = f"  WebSocket  {server.ws_url}"
+    if dialect == "polymarket-us":
+        look = f"  curl -N -X POST {server.http_url}/v1/orders/subscribe -d '{{}}'"
+        return [f"  streams    {server.http_url}/v1/…/subscribe"], server.http_url, look
+    if dialect == "polynode":
+        return [socket], server.ws_url, f"  curl {server.control_url}/truth/state"
+    look = f'  curl "{server.rest_url}/fixtures?sportId=10&apiKey={key}"'
+    return [socket, f"  REST       {server.rest_url}"], server.ws_url, look

@@ -36,6 +36,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "subscribe": "subscribe",
     "unsubscribe": "unsubscribe",
     "restart": "restart",
+    "asked": "stream",
 }
 """Kinds of truth records that are happenings, and what they are called."""
 
@@ -68,6 +69,7 @@ def human_line(event: Mapping[str, Any]) -> str:
         "restart": lambda: _restart(event),
         "upgrade_refused": lambda: f"upgrade refused with {event['status']}",
         "subscribe": lambda: _subscribe(event),
+        "stream": lambda: _stream(event),
         "unsubscribe": lambda: f"connection {event['connection']} unsubscribe: {event['verdict']}",
         "request_error": lambda: f"{event['method']} {event['path']} answered {event['status']}",
     }[event["event"]]()
@@ -87,6 +89,11 @@ def _subscribe(event: Mapping[str, Any]) -> str:
     wanted = event["type"] or "settlements"
     filtered = f" with {', '.join(event['filters'])}" if event["filters"] else ""
     return f"connection {event['connection']} subscribe: {event['verdict']} ({wanted}{filtered})"
+
+
+def _stream(event: Mapping[str, Any]) -> str:
+    how = ", resuming" if event["resumes"] else ""
+    return f"connection {event['connection']} asked for {event['channel']}{how}: {event['verdict']}"
 
 
 def _restart(event: Mapping[str, Any]) -> str:

@@ -137,6 +137,11 @@ class Gateway:
         """What `GET truth/state` takes."""
         return _FILTERS
 
+    def opens_stream(self, http: HttpRequest) -> bool:
+        """Nothing is streamed over plain HTTP here."""
+        del http
+        return False
+
     # What happens.
 
     def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:

@@ -1,0 +1,63 @@
+"""Does a client's state equal the truth? Judged stream by stream, to the first difference."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, cast
+
+from lastseen_simulator.polymarket_us.market import TERMINAL
+from lastseen_simulator.verdict import ChannelVerdict
+
+__all__ = ["STATEFUL", "compare"]
+
+STATEFUL: Final = (
+    "orders",
+    "positions",
+    "market_data",
+    "instruments",
+    "trade_capture",
+    "position_changes",
+)
+"""The streams that leave units behind; a drop copy is only a list of what happened."""
+
+_FROM_NOW_ON: Final = frozenset({"trade_capture", "position_changes"})
+"""Streams without a snapshot: nobody has to know what was before."""
+
+
+def compare(
+    client: Mapping[str, Any], truth: Mapping[str, Any], channels: Iterable[str]
+) -> tuple[ChannelVerdict, ...]:
+    """Compares two states, unit key → value, member by member.
+
+    Only what the client holds of a unit is compared for what it may lack (a delta of the oldest
+    page says the state alone): `None` and an absent member are one. Orders that are done need not
+    be there, but must be right where they are.
+    """
+    return tuple(_compare(channel, client, truth) for channel in channels)
+
+
+def _compare(channel: str, client: Mapping[str, Any], truth: Mapping[str, Any]) -> ChannelVerdict:
+    prefix = f"{channel}/"
+    theirs = {key: each for key, each in truth.items() if key.startswith(prefix)}
+    ours = {key: each for key, each in client.items() if key.startswith(prefix)}
+    difference = next(_differences(channel, ours, theirs), None)
+    return ChannelVerdict(channel=channel, units=len(theirs), difference=difference)
+
+
+def _differences(channel: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted(theirs):
+        if key not in ours:
+            if channel not in _FROM_NOW_ON and theirs[key].get("state") not in TERMINAL:
+                yield f"{key} is missing"
+        else:
+            yield from _members(key, ours[key], theirs[key])
+    for key in sorted(ours.keys() - theirs.keys()):
+        yield f"{key} should not be there"
+
+
+def _members(key: str, one: Any, other: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(one, Mapping):
+        yield f"{key} is {one!r}, should be an object"
+        return
+    left = cast("Mapping[str, Any]", one)
+    for name in sorted(left.keys() | other.keys()):
+        if left.get(name) != other.get(name):
+            yield f"{key}: {name} is {left.get(name)}, should be {other.get(name)}"
