@@ -116,6 +116,11 @@ class HistorySession:
             rng=self.rng,
             delivery=self._delivery,
             effects=self._effects,
+            budget=make.budget(options.messages_per_s, 1.0),
+            sockets_max=options.connection_limit,
+            listen=lambda now: make.liveness(
+                interval_s=options.ping_interval_s, timeout_s=options.ping_timeout_s, heard_at=now
+            ),
             classify=lambda end, _: dialect.classify(end),
             on_lost=lambda _: None,
             on_login_ended=self._connection_ended,

@@ -125,6 +125,11 @@ class Session:
             rng=self.rng,
             delivery=self._delivery,
             effects=self._effects,
+            budget=make.budget(options.messages_per_s, 1.0),
+            sockets_max=options.connection_limit,
+            listen=lambda now: make.liveness(
+                interval_s=options.ping_interval_s, timeout_s=options.ping_timeout_s, heard_at=now
+            ),
             classify=lambda end, noticed: self.dialect.classify(end, noticed=noticed),
             on_lost=lambda _: self._recovery.lose_connection(),
             on_login_ended=self._login_ended,

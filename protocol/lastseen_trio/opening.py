@@ -186,4 +186,4 @@ async def _opened(feed: _F) -> AsyncGenerator[_F]:
 
 
 def _bases(position: Position) -> frozenset[ScopeKey]:
-    return frozenset(ScopeKey(channel, None) for channel, _ in position.cursors)
+    return frozenset(ScopeKey(channel, None) for channel in position.channels)
