@@ -92,8 +92,6 @@ class Connections:
     rng: Rng
     delivery: Delivery
     effects: list[Effect]
-    budget: Budget
-    """Of client messages."""
     sockets_max: int
     listen: Callable[[float], Liveness]
     """Makes the liveness of a socket that is opened at this moment."""
@@ -104,7 +102,7 @@ class Connections:
     """A connection that was connecting, logging in or fed has ended."""
     query: tuple[tuple[str, str | Secret], ...] = ()
     """What every address ends with, where a wire wants it."""
-    may_connect: Callable[[float], bool] = lambda now: True
+    may_connect: Callable[[float], bool] = lambda _: True
     """Asked when an attempt is due; after a False whoever said it knows when to ask again."""
     owner: Connection | None = attrs.field(init=False, default=None)
     candidate: Connection | None = attrs.field(init=False, default=None)
@@ -219,6 +217,7 @@ class Connections:
         cause: tuple[Failure, str],
         *,
         abandon: bool = False,
+        retry_after_s: float | None = None,
         now: float,
     ) -> None:
         """Ends a connection from our side; from now on nothing it sends counts (R10)."""
@@ -229,7 +228,8 @@ class Connections:
         self.effects.append(
             Close(connection=connection.number, code=code, reason=reason, abandon=abandon)
         )
-        self._release(connection, cause[0], None, cause[1], now=now)
+        end = End(retry_after_s=retry_after_s)
+        self._release(connection, cause[0], None, cause[1], end=end, now=now)
 
     def ended(self, number: int, end: End, *, now: float) -> None:
         """A socket is gone, for whatever reason."""
@@ -275,8 +275,6 @@ class Connections:
                 moments.append((connection.liveness.deadline(), "liveness"))
             else:
                 moments.append((connection.deadline, connection.state.value))
-            if connection.login_waits and connection is self.candidate:
-                moments.append((self.budget.earliest(now=0.0), "message budget"))
         if self.stopped is not None:
             return min(moments, default=None)
         if self.gate.stable_at is not None:
@@ -321,7 +319,9 @@ class Connections:
             connection.apply(ConnectionInput.ENDED)
             return
         waiting = connection.state is ConnectionState.LOGGING_IN
-        self.abandon(connection, f"{connection.awaits if waiting else 'connect'} timed out", now=now)
+        self.abandon(
+            connection, f"{connection.awaits if waiting else 'connect'} timed out", now=now
+        )
 
     def _release(
         self,
@@ -330,7 +330,7 @@ class Connections:
         code: int | None,
         reason: str,
         *,
-        end: End | None = None,
+        end: End,
         now: float,
     ) -> None:
         """A connection stopped counting: what follows from that."""
@@ -379,9 +379,9 @@ class Connections:
             self.stop(failure, reason, now=now)
 
     def _try_again(
-        self, connection: Connection, failure: Failure, end: End | None, *, now: float
+        self, connection: Connection, failure: Failure, end: End, *, now: float
     ) -> float | None:
-        at_least = end.retry_after_s or 0.0 if end is not None else 0.0
+        at_least = end.retry_after_s or 0.0
         if failure is Failure.LIMIT:
             at_least = max(at_least, self.options.limit_backoff_s)
         elif failure is Failure.BACKPRESSURE:

@@ -161,6 +161,8 @@ class StreamOptions(ConnectionOptions):
     `Gap` where a stream has none (R14).
     """
 
+    limit_backoff_s: float = attrs.field(default=1.0, validator=_positive)
+    """The least wait after a refusal for too much; the backoff grows from there (`facts` §4.5)."""
     login_timeout_s: float = attrs.field(default=15.0, validator=_positive)
     """How long the first snapshot, or its next page, may take (HZ-C22); no figure is published."""
     silence_limit_s: float = attrs.field(default=180.0, validator=_positive)

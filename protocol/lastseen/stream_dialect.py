@@ -6,7 +6,7 @@ a dialect reads into the words of `stream_messages`. All else is shared.
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lastseen.dialect import End
 from lastseen.effects import StreamRequest
@@ -49,6 +49,7 @@ class RecordReader(Protocol):
         ...
 
 
+@runtime_checkable
 class StreamDialect(Protocol):
     """One stream of one wire, as a value: a request out, records in."""
 

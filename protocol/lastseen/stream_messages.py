@@ -40,6 +40,8 @@ class StreamEntry(Entry, kw_only=True, gc=False, eq=False):
     """The key of the unit that it sets; None when it sets none."""
     progress: tuple[int, ...] | None = None
     """How far along it says that its unit is; less than before is old news (HZ-F5)."""
+    token: Secret | None = None
+    """The session's: where to resume once this entry is processed."""
 
 
 @final

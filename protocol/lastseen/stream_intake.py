@@ -1,0 +1,526 @@
+"""What happens to a stream's entries and snapshots on their way to the application, and its claim.
+
+A snapshot replaces, at once and with all its pages; an entry that came before its snapshot waits
+for it; nothing that says less of a unit than is known sets it back. What is dropped on the way is
+counted, and becomes a fresh snapshot or, where a stream has none, a `Gap`.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import cast, final
+
+import attrs
+
+from lastseen.anomalies import Anomalies
+from lastseen.claims import Claim
+from lastseen.delivery import Delivery, Notice
+from lastseen.errors import LocalProtocolError
+from lastseen.events import (
+    AnomalyCode,
+    Discarded,
+    Entry,
+    Event,
+    Gap,
+    GapReason,
+    Proof,
+    StateSnapshot,
+    Why,
+)
+from lastseen.gaps import Gaps
+from lastseen.hold import Hold
+from lastseen.identities import Identities, Verdict
+from lastseen.pages import Pages
+from lastseen.position import Position, PositionKeeper
+from lastseen.progress import Progress
+from lastseen.scopes import Row
+from lastseen.secret import Secret
+from lastseen.snapshots import ScopeKey
+from lastseen.states import STREAM_TRANSITIONS, ScopeState, StreamInput
+from lastseen.stream_dialect import Base, StreamDialect
+from lastseen.stream_messages import StreamEntry, StreamSnapshot
+from lastseen.tokens import TokenKeeper
+
+__all__ = ["StreamIntake"]
+
+_STALE_SNAPSHOTS_MAX = 3
+"""Snapshots in a row that are behind what is known, before it is doubted what is known."""
+
+_FELL_FROM = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
+
+
+@final
+@attrs.define(eq=False, repr=False)
+class StreamIntake:
+    """One stream's data. What has to be done about its connection, `on_doubt` says."""
+
+    dialect: StreamDialect
+    delivery: Delivery
+    keeper: TokenKeeper
+    anomalies: Anomalies
+    gaps: Gaps
+    make_identities: Callable[[], Identities]
+    progress: Progress
+    pages: Pages
+    hold: Hold
+    journal: Hold
+    """Copies of what was applied between two pages of a snapshot: newer than its rows."""
+    report_discarded: bool
+    on_doubt: Callable[[str, float], None]
+    """The state is in doubt: only a new subscription brings a snapshot."""
+    state: ScopeState = attrs.field(init=False, default=ScopeState.COLD)
+    based: bool = attrs.field(init=False, default=False)
+    """A base came in this answer, and in the present session of the peer."""
+    moved: bool = attrs.field(init=False, default=False)
+    """This answer brought a base or a token: whoever resumes got somewhere (R13)."""
+    row: Row = attrs.field(init=False, factory=Row)
+    _channel: str = attrs.field(init=False)
+    _claim: Claim = attrs.field(init=False)
+    _identities: Identities = attrs.field(init=False)
+    _era: int = attrs.field(init=False, default=0)
+    """The present stretch of trust; only its own entries may move the token."""
+    _begun: bool = attrs.field(init=False, default=False)
+    """Something was once handed on, here or before a restart: there is something to miss."""
+    _resumed: bool = attrs.field(init=False, default=False)
+    """This answer is one to a token."""
+    _warned: bool = attrs.field(init=False, default=False)
+    _taken_at: tuple[int, ...] | None = attrs.field(init=False, default=None)
+    _stale: int = attrs.field(init=False, default=0)
+    _missing: set[str] = attrs.field(init=False, factory=set[str])
+    _waiting: StateSnapshot | None = attrs.field(init=False, default=None)
+    """The snapshot that the application has not taken; there is never more than one."""
+
+    def __attrs_post_init__(self) -> None:
+        self._channel = self.dialect.channel
+        self._claim = Claim(self._channel, None, lambda: Proof.PROVEN)
+        self._identities = self.make_identities()
+
+    # The life of a subscription.
+
+    def restore(self, position: Position, bases: Collection[ScopeKey]) -> None:
+        """Starts from a token, if the state that it describes is still there (R9)."""
+        held = ScopeKey(self._channel, None) in bases
+        if self.dialect.has_tokens and held and position.token(self._channel) is not None:
+            self.keeper.start_from(position, self._channel)
+            self.state = ScopeState.RESUMING
+            self._begun = True
+
+    def begin(self) -> None:
+        """Tells the first claim."""
+        self._claim.tell(self.state, self.delivery)
+
+    def token(self) -> Secret | None:
+        """What a request may ask to resume from: what has been processed (design §5a)."""
+        return self.keeper.token(self._channel) if self.dialect.has_tokens else None
+
+    def resume(self) -> None:
+        """A request with the token leaves: what still waits will come again (R10)."""
+        self._withdraw(Why.FENCED)
+        # It knew of what was withdrawn, which is no step back when it comes again.
+        self.progress.replace({})
+
+    def opened(self, *, resumed: bool) -> None:
+        """The request was answered: from now on a base, or what follows the token, may come."""
+        self.based = self.moved = self._warned = False
+        self._resumed = resumed
+        self._expect_base()
+        if resumed:
+            self._apply(StreamInput.OPENED_RESUMED)
+        elif self.dialect.base is Base.NONE and self._begun:
+            self._tell_gap(GapReason.AWAY)
+
+    def begin_anew(self) -> None:
+        """Another session of the peer, in the same answer: nothing known of the last one counts."""
+        self.anomalies.note(AnomalyCode.SESSION_CHANGED, self._channel, "the peer began anew")
+        # Its ids may come again for something else (HZ-A9).
+        self._identities = self.make_identities()
+        self._resumed = self.based = False
+        if self.dialect.base is Base.NONE:
+            self._tell_gap(GapReason.AWAY)
+            return
+        self._distrust()
+        self._expect_base()
+
+    def _expect_base(self) -> None:
+        self._taken_at, self._stale = None, 0
+        if self.dialect.base is Base.UNITS:
+            # A book may begin anew with each subscription; only within it times must not go back.
+            self.progress.replace({})
+            self._missing = set(self.dialect.units_asked or ())
+        if self._has_base and not self._resumed:
+            self._apply(StreamInput.OPENED)
+
+    def lost(self) -> None:
+        """The connection is gone: what is known may be behind from now on (INV-S10)."""
+        self._drop_held(Why.FENCED)
+        resumable = self.token() is not None
+        self._apply(StreamInput.LOST_RESUMABLE if resumable else StreamInput.LOST)
+        self.based = self._resumed = False
+
+    def drop_token(self) -> None:
+        """Resuming leads nowhere, or was refused: the next request carries no token (R13)."""
+        self.keeper.drop(self._channel)
+        if not self._has_base:
+            self.keeper.unblock(self._channel)
+        self._era += 1
+        self._tell_gap(GapReason.RESUME_REFUSED)
+        self._apply(StreamInput.DOUBTED)
+
+    # What arrives.
+
+    @property
+    def takes_updates(self) -> bool:
+        """Whether an update would be handed on, and not held until there is a base."""
+        if self.dialect.base is not Base.SNAPSHOT:
+            return True
+        if self.state is ScopeState.SYNCED:
+            return True
+        return self._resumed and self.state is ScopeState.RESUMING and not self.pages.open
+
+    def receive_update(
+        self, entries: Sequence[StreamEntry], token: Secret | None, *, now: float
+    ) -> None:
+        """Takes the changes of one record, which count together."""
+        self.row.received += len(entries)
+        if not self.takes_updates:
+            self._keep(entries, now=now)
+            return
+        self._note_token(token)
+        if not self._hand_on(entries, token, now=now):
+            return
+        if self.state is ScopeState.RESUMING and self._has_base and self._resumed:
+            self.based = True
+            self._apply(StreamInput.CONTINUED)
+        self.fed()
+
+    def fed(self) -> None:
+        """A record came; that is all there is to know of a stream without a base."""
+        if not self._has_base:
+            self._apply(StreamInput.FED)
+        elif self.dialect.base is Base.UNITS and not self._missing:
+            self.based = self.moved = True
+            if self.state is not ScopeState.SYNCED:
+                self._apply(StreamInput.BASE)
+
+    def receive_token(self, token: Secret | None) -> None:
+        """A record that changes nothing, and says where to resume."""
+        self._note_token(token)
+        if token is not None and self.dialect.has_tokens and self.takes_updates:
+            self._mark(token)
+
+    def receive_snapshot(self, page: StreamSnapshot, token: Secret | None, *, now: float) -> None:
+        """Takes a snapshot or a page of one; the last page replaces everything (HZ-C7, HZ-C8)."""
+        whole = self.pages.put(page)
+        if self.pages.full:
+            self._drop_pages("a snapshot with too many rows")
+            self.doubt("a snapshot with too many rows", now=now)
+        if whole is None:
+            return
+        overlay = cast("list[StreamEntry]", self.journal.release())
+        if self.based and not self._is_newer(whole, now=now):
+            return
+        self._replace(whole, token, overlay)
+        self._note_token(token)
+        self.moved = True
+        self._release(now=now)
+
+    def receive_malformed(self, detail: str, *, now: float) -> None:
+        """A record that cannot be understood might have said anything (table O, R14)."""
+        self.row.received += 1
+        self.row.malformed += 1
+        self.anomalies.note(AnomalyCode.UNDECODABLE, self._channel, detail)
+        if self._has_base:
+            self.doubt("a record that cannot be understood", now=now)
+        else:
+            self._tell_gap(GapReason.UNDECODABLE)
+
+    def refuse(self, entries: Sequence[StreamEntry]) -> None:
+        """Counts what comes over a connection that does not count any more (R10)."""
+        self.row.received += len(entries)
+        for entry in entries:
+            self._discard(entry, Why.FENCED)
+
+    def doubt(self, why: str, *, now: float) -> None:
+        """What is known is not to be trusted until there is a fresh base (R2, R14)."""
+        self._distrust()
+        self.on_doubt(why, now)
+
+    # What the application answers.
+
+    def finish(self, event: Event) -> int:
+        """It is done with an event and all before it; returns how many of them change a state."""
+        if not self.delivery.holds(event):
+            raise LocalProtocolError("finished an event that is not outstanding")
+        return self.delivery.finish(event, self._finished)
+
+    def reject(self, entry: Entry, *, now: float) -> int:
+        """It cannot use an entry: quarantined; the state is fetched anew where it can be (HZ-H14).
+
+        Returns how many of those before it change a state. The same entry, should it come again, is
+        new (HZ-E4).
+        """
+        if not self.delivery.holds(entry):
+            raise LocalProtocolError("rejected an entry that is not outstanding")
+        before = self.delivery.finish_before(entry, self._finished)
+        assert isinstance(entry, StreamEntry)
+        self.row.quarantined += 1
+        self._identities.forget(entry.identity)
+        self.anomalies.note(AnomalyCode.ENTRY_REJECTED, self._channel, entry.id or "without id")
+        if self._has_base:
+            self.doubt("an entry was rejected", now=now)
+        elif entry.token is not None:
+            self.keeper.advance(self._channel, entry.token.reveal())
+        return before
+
+    def position_after(self, event: Event) -> Position:
+        """What `finish` would make of the position."""
+        if not self.delivery.holds(event):
+            raise LocalProtocolError("asked about an event that is not outstanding")
+        keeper = self.keeper.copy()
+        for marker in self.delivery.try_finish(event, partial(self._advance, keeper)):
+            if marker.moves is not None:
+                marker.moves(keeper)
+        return keeper.value()
+
+    # Helpers.
+
+    @property
+    def _has_base(self) -> bool:
+        base = self.dialect.base
+        return base is Base.SNAPSHOT or (
+            base is Base.UNITS and self.dialect.units_asked is not None
+        )
+
+    def _apply(self, what: StreamInput) -> None:
+        before = self.state
+        self.state = STREAM_TRANSITIONS.get((before, what), before)
+        if self.state is not before:
+            self._claim.tell(self.state, self.delivery, fell=before in _FELL_FROM)
+
+    def _distrust(self) -> None:
+        self._era += 1
+        if self._has_base:
+            self.keeper.drop(self._channel)
+        self._drop_held(Why.SUPERSEDED)
+        self.based = False
+        self._apply(StreamInput.DOUBTED)
+
+    def _note_token(self, token: Secret | None) -> None:
+        if token is not None and self.dialect.has_tokens:
+            self.moved = True
+
+    def _hand_on(self, entries: Sequence[StreamEntry], token: Secret | None, *, now: float) -> bool:
+        """Judges entries in arrival order and queues them; False when that crossed a cap."""
+        last: StreamEntry | None = None
+        for index, entry in enumerate(entries):
+            if not self._admit(entry):
+                continue
+            last = entry
+            if self.pages.open and not self.journal.put(entry):
+                self._drop_pages("too much traffic between the pages of a snapshot")
+            if not self.delivery.put_entry(entry, self._era):
+                self.row.dropped += len(entries) - index - 1
+                self._overflow(now=now)
+                return False
+        self._begun = True
+        if token is not None and self.dialect.has_tokens:
+            if last is not None and last is entries[-1]:
+                last.token = token
+            else:
+                self._mark(token)
+        return True
+
+    def _admit(self, entry: StreamEntry) -> bool:
+        """Whether an entry is news (HZ-F2, HZ-F4), and no step back (HZ-F5)."""
+        if entry.identity:
+            verdict = self._identities.admit(entry.identity, entry.raw)
+            if verdict is Verdict.REPEATED:
+                self.row.duplicate += 1
+                self._tell(entry, Why.DUPLICATE)
+                return False
+        unit, progress = entry.unit, entry.progress
+        if unit is None:
+            return True
+        self._missing.discard(unit)
+        if progress is None or self.progress.admit(unit, progress):
+            return True
+        self.anomalies.note(AnomalyCode.UNIT_REGRESSED, self._channel, unit)
+        return self._strip(entry)
+
+    def _strip(self, entry: StreamEntry) -> bool:
+        """Old news of its unit; one with an identity is an event of its own all the same."""
+        if entry.identity:
+            entry.unit = None
+            return True
+        self._discard(entry, Why.SUPERSEDED)
+        return False
+
+    def _keep(self, entries: Sequence[StreamEntry], *, now: float) -> None:
+        """Holds entries until there is a base: they are never applied to nothing (HZ-C22)."""
+        if not self._warned and not self.pages.open:
+            self._warned = True
+            self.anomalies.note(AnomalyCode.NO_SNAPSHOT, self._channel, "before any snapshot")
+        for index, entry in enumerate(entries):
+            self.row.held += 1
+            if not self.hold.put(entry):
+                self.row.dropped += len(entries) - index - 1
+                held = len(self.hold.release())
+                self.row.held -= held
+                self.row.dropped += held
+                self.anomalies.note(AnomalyCode.HOLD_OVERFLOW, self._channel, "no snapshot comes")
+                self.doubt("too much before a snapshot", now=now)
+                return
+
+    def _release(self, *, now: float) -> None:
+        """What came before the base, in its order: what the base knows better does not set it."""
+        held = cast("list[StreamEntry]", self.hold.release())
+        self.row.held -= len(held)
+        usable = [
+            entry
+            for entry in held
+            if entry.unit is None or entry.progress is not None or self._strip(entry)
+        ]
+        self._hand_on(usable, None, now=now)
+
+    def _is_newer(self, whole: StreamSnapshot, *, now: float) -> bool:
+        """Whether a snapshot that is not the first of its subscription replaces what is known."""
+        if whole.taken_at is not None and self._taken_at is not None:
+            if whole.taken_at < self._taken_at:
+                self.anomalies.note(
+                    AnomalyCode.SNAPSHOT_STALE, self._channel, "older than the last"
+                )
+            if whole.taken_at <= self._taken_at:
+                return False
+        behind = self.progress.regressing(whole.progress)
+        if behind is not None:
+            self.anomalies.note(AnomalyCode.SNAPSHOT_STALE, self._channel, f"behind in {behind}")
+            self._stale += 1
+            if self._stale >= _STALE_SNAPSHOTS_MAX:
+                self.doubt("snapshots contradict what came before", now=now)
+            return False
+        # One that nobody has taken yet is brought up to date by the entries behind it.
+        return self._waiting is None
+
+    def _replace(
+        self, whole: StreamSnapshot, token: Secret | None, between: list[StreamEntry]
+    ) -> None:
+        """Queues a base: what it leaves out is gone, and no reader sees a mixture (INV-S9)."""
+        missed = self._begun and not self.based
+        if self._waiting is not None:
+            self._withdraw(Why.SUPERSEDED)
+        if missed and self.dialect.tells_events:
+            self._tell_gap(GapReason.REPLACED)
+        self.progress.replace(whole.progress)
+        overlay = tuple(entry for entry in between if self._is_ahead(entry))
+        snapshot = StateSnapshot(
+            channel=self._channel,
+            entity=None,
+            rows=whole.rows,
+            overlay=overlay,
+            proof=Proof.PROVEN,
+        )
+        self._waiting = snapshot
+        self.delivery.put(Notice(self._channel, say=partial(self._give, snapshot)))
+        kept = token if self.dialect.has_tokens else None
+        rest = partial(_rest, channel=self._channel, token=kept)
+        self._put_marker(rest)
+        self.based, self._begun = True, True
+        self._taken_at = whole.taken_at if whole.taken_at is not None else self._taken_at
+        self._stale = 0
+        self._apply(StreamInput.BASE)
+
+    def _is_ahead(self, entry: StreamEntry) -> bool:
+        if entry.unit is None or entry.progress is None:
+            return entry.unit is not None
+        return self.progress.admit(entry.unit, entry.progress)
+
+    def _give(self, snapshot: StateSnapshot) -> Event:
+        if self._waiting is snapshot:
+            self._waiting = None
+        return snapshot
+
+    def _mark(self, token: Secret) -> None:
+        """The token counts once all before it has been processed."""
+        self._put_marker(partial(_move, channel=self._channel, token=token))
+
+    def _put_marker(self, moves: Callable[[PositionKeeper], None]) -> None:
+        era = self._era
+
+        def reached() -> None:
+            if era == self._era:
+                moves(self.keeper)
+
+        def tried(keeper: PositionKeeper) -> None:
+            if era == self._era:
+                moves(keeper)
+
+        self.delivery.put(Notice(self._channel, reached=reached, moves=tried))
+
+    def _overflow(self, *, now: float) -> None:
+        """The application is too slow: a fresh base, or a gap that is told, never a silent loss."""
+        self.anomalies.note(AnomalyCode.DELIVERY_OVERFLOW, self._channel, "too slow")
+        self._withdraw(Why.RESYNC)
+        if self._has_base:
+            self.doubt("the application takes too slowly", now=now)
+        if not self._has_base or self.dialect.tells_events:
+            self._tell_gap(GapReason.OVERFLOW)
+
+    def _withdraw(self, why: Why) -> None:
+        """Takes back what the application has not taken."""
+        self._waiting = None
+        for entry in cast("list[StreamEntry]", self.delivery.withdraw(self._channel)):
+            if why is Why.SUPERSEDED:
+                self._discard(entry, why)
+                continue
+            # Nobody had it, so it is new when it comes again.
+            self._identities.forget(entry.identity)
+            if why is Why.RESYNC:
+                self.row.dropped += 1
+                self._tell(entry, why)
+            else:
+                self._discard(entry, why)
+
+    def _drop_held(self, why: Why) -> None:
+        self.pages.clear()
+        self.journal.release()
+        for entry in self.hold.release():
+            self.row.held -= 1
+            self._discard(entry, why)
+
+    def _drop_pages(self, why: str) -> None:
+        self.pages.clear()
+        self.journal.release()
+        self.anomalies.note(AnomalyCode.SNAPSHOT_FAILED, self._channel, why)
+
+    def _discard(self, entry: Entry, why: Why) -> None:
+        self.row.discarded += 1
+        self._tell(entry, why)
+
+    def _tell(self, entry: Entry, why: Why) -> None:
+        if self.report_discarded:
+            self.delivery.put(Discarded(channel=self._channel, id=entry.id, why=why))
+
+    def _tell_gap(self, reason: GapReason) -> None:
+        self.gaps.tell(Gap(since_ms=None, until_ms=None, reason=reason, subscription=self._channel))
+
+    def _finished(self, name: str, era: int, entries: list[Entry]) -> None:
+        self.row.applied += len(entries)
+        self._advance(self.keeper, name, era, entries)
+
+    def _advance(self, keeper: PositionKeeper, name: str, era: int, entries: list[Entry]) -> None:
+        """Only the present stretch of trust moves the token (R2)."""
+        if era != self._era or not self.dialect.has_tokens:
+            return
+        for entry in reversed(entries):
+            token = entry.token if isinstance(entry, StreamEntry) else None
+            if token is not None:
+                keeper.advance(name, token.reveal())
+                return
+
+
+def _move(keeper: PositionKeeper, *, channel: str, token: Secret) -> None:
+    keeper.advance(channel, token.reveal())
+
+
+def _rest(keeper: PositionKeeper, *, channel: str, token: Secret | None) -> None:
+    assert isinstance(keeper, TokenKeeper)
+    keeper.rest(channel, token)
