@@ -224,7 +224,7 @@ class PositionKeeper:
 
     def copy(self) -> Self:
         """A keeper to try out what would follow from something."""
-        other = type(self)(self.epoch, self.replayable)
+        other = type(self)(epoch=self.epoch, replayable=self.replayable)
         other._cursors = dict(self._cursors)
         other._candidates = dict(self._candidates)
         other._blocked = set(self._blocked)

@@ -34,6 +34,11 @@ class Progress:
             del self._known[next(iter(self._known))]
         return True
 
+    def is_behind(self, unit: str, progress: tuple[int, ...]) -> bool:
+        """Whether a unit is known to be less far along than this, or is not known at all."""
+        known = self._known.get(unit)
+        return known is None or known < progress
+
     def regressing(self, units: Mapping[str, tuple[int, ...]]) -> str | None:
         """The first of these units that is known to be further along."""
         known = self._known

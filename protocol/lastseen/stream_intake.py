@@ -45,6 +45,9 @@ __all__ = ["StreamIntake"]
 _STALE_SNAPSHOTS_MAX = 3
 """Snapshots in a row that are behind what is known, before it is doubted what is known."""
 
+_WAITING_SNAPSHOTS_MAX = 4
+"""Snapshots that an idle application lets pile up before all but the newest are dropped."""
+
 _FELL_FROM = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
 
 
@@ -78,6 +81,8 @@ class StreamIntake:
     _identities: Identities = attrs.field(init=False)
     _era: int = attrs.field(init=False, default=0)
     """The present stretch of trust; only its own entries may move the token."""
+    _replaced: bool = attrs.field(init=False, default=False)
+    """A snapshot began this answer, so that it may not know what was told before."""
     _begun: bool = attrs.field(init=False, default=False)
     """Something was once handed on, here or before a restart: there is something to miss."""
     _resumed: bool = attrs.field(init=False, default=False)
@@ -86,8 +91,8 @@ class StreamIntake:
     _taken_at: tuple[int, ...] | None = attrs.field(init=False, default=None)
     _stale: int = attrs.field(init=False, default=0)
     _missing: set[str] = attrs.field(init=False, factory=set[str])
-    _waiting: StateSnapshot | None = attrs.field(init=False, default=None)
-    """The snapshot that the application has not taken; there is never more than one."""
+    _waiting: int = attrs.field(init=False, default=0)
+    """Snapshots that the application has not taken."""
 
     def __attrs_post_init__(self) -> None:
         self._channel = self.dialect.channel
@@ -112,11 +117,16 @@ class StreamIntake:
         """What a request may ask to resume from: what has been processed (design §5a)."""
         return self.keeper.token(self._channel) if self.dialect.has_tokens else None
 
-    def resume(self) -> None:
-        """A request with the token leaves: what still waits will come again (R10)."""
+    def ask(self) -> Secret | None:
+        """A request leaves with the token that this returns: what waits will come again (R10)."""
+        self.moved = False
+        token = self.token()
+        if token is None:
+            return None
         self._withdraw(Why.FENCED)
         # It knew of what was withdrawn, which is no step back when it comes again.
         self.progress.replace({})
+        return token
 
     def opened(self, *, resumed: bool) -> None:
         """The request was answered: from now on a base, or what follows the token, may come."""
@@ -141,7 +151,7 @@ class StreamIntake:
         self._expect_base()
 
     def _expect_base(self) -> None:
-        self._taken_at, self._stale = None, 0
+        self._taken_at, self._stale, self._replaced = None, 0, False
         if self.dialect.base is Base.UNITS:
             # A book may begin anew with each subscription; only within it times must not go back.
             self.progress.replace({})
@@ -333,7 +343,7 @@ class StreamIntake:
         """Whether an entry is news (HZ-F2, HZ-F4), and no step back (HZ-F5)."""
         if entry.identity:
             verdict = self._identities.admit(entry.identity, entry.raw)
-            if verdict is Verdict.REPEATED:
+            if verdict is Verdict.REPEATED and not self._sets_anew(entry):
                 self.row.duplicate += 1
                 self._tell(entry, Why.DUPLICATE)
                 return False
@@ -345,6 +355,14 @@ class StreamIntake:
             return True
         self.anomalies.note(AnomalyCode.UNIT_REGRESSED, self._channel, unit)
         return self._strip(entry)
+
+    def _sets_anew(self, entry: StreamEntry) -> bool:
+        """Whether an entry that was told before has to be told again, for what it sets (HZ-E3)."""
+        unit, progress = entry.unit, entry.progress
+        if not self._replaced or unit is None or progress is None:
+            return False
+        entry.repeated = self.progress.is_behind(unit, progress)
+        return entry.repeated
 
     def _strip(self, entry: StreamEntry) -> bool:
         """Old news of its unit; one with an identity is an event of its own all the same."""
@@ -397,18 +415,19 @@ class StreamIntake:
             if self._stale >= _STALE_SNAPSHOTS_MAX:
                 self.doubt("snapshots contradict what came before", now=now)
             return False
-        # One that nobody has taken yet is brought up to date by the entries behind it.
-        return self._waiting is None
+        return True
 
     def _replace(
         self, whole: StreamSnapshot, token: Secret | None, between: list[StreamEntry]
     ) -> None:
         """Queues a base: what it leaves out is gone, and no reader sees a mixture (INV-S9)."""
-        missed = self._begun and not self.based
-        if self._waiting is not None:
-            self._withdraw(Why.SUPERSEDED)
-        if missed and self.dialect.tells_events:
+        if self._begun and not self.based and self.dialect.tells_events:
             self._tell_gap(GapReason.REPLACED)
+        piled_up = self._waiting >= _WAITING_SNAPSHOTS_MAX
+        if piled_up:
+            self._withdraw(Why.RESYNC)
+            if self.dialect.tells_events:
+                self._tell_gap(GapReason.OVERFLOW)
         self.progress.replace(whole.progress)
         overlay = tuple(entry for entry in between if self._is_ahead(entry))
         snapshot = StateSnapshot(
@@ -418,15 +437,19 @@ class StreamIntake:
             overlay=overlay,
             proof=Proof.PROVEN,
         )
-        self._waiting = snapshot
+        self._waiting += 1
         self.delivery.put(Notice(self._channel, say=partial(self._give, snapshot)))
         kept = token if self.dialect.has_tokens else None
         rest = partial(_rest, channel=self._channel, token=kept)
         self._put_marker(rest)
+        self._replaced = self._replaced or not self.based
         self.based, self._begun = True, True
         self._taken_at = whole.taken_at if whole.taken_at is not None else self._taken_at
         self._stale = 0
         self._apply(StreamInput.BASE)
+        if piled_up:
+            # The news of an earlier rise may have gone with what it was about.
+            self._claim.tell(self.state, self.delivery)
 
     def _is_ahead(self, entry: StreamEntry) -> bool:
         if entry.unit is None or entry.progress is None:
@@ -434,8 +457,7 @@ class StreamIntake:
         return self.progress.admit(entry.unit, entry.progress)
 
     def _give(self, snapshot: StateSnapshot) -> Event:
-        if self._waiting is snapshot:
-            self._waiting = None
+        self._waiting -= 1
         return snapshot
 
     def _mark(self, token: Secret) -> None:
@@ -466,11 +488,8 @@ class StreamIntake:
 
     def _withdraw(self, why: Why) -> None:
         """Takes back what the application has not taken."""
-        self._waiting = None
+        self._waiting = 0
         for entry in cast("list[StreamEntry]", self.delivery.withdraw(self._channel)):
-            if why is Why.SUPERSEDED:
-                self._discard(entry, why)
-                continue
             # Nobody had it, so it is new when it comes again.
             self._identities.forget(entry.identity)
             if why is Why.RESYNC:

@@ -42,6 +42,9 @@ class StreamEntry(Entry, kw_only=True, gc=False, eq=False):
     """How far along it says that its unit is; less than before is old news (HZ-F5)."""
     token: Secret | None = None
     """The session's: where to resume once this entry is processed."""
+    repeated: bool = False
+    """The session's: told before, as an event; but the base has been replaced since by one that
+    did not know of it, so that its unit has to be set once more (HZ-E3)."""
 
 
 @final

@@ -613,9 +613,8 @@ class StreamSession:
         self._bearer = self.key if self.key is not None else self.account.last_bearer()
         if self.anonymous:
             self._bearer = None
-        token = self._intake.token()
+        token = self._intake.ask()
         if token is not None:
-            self._intake.resume()
             source.login_position = Position(tokens=((self.dialect.channel, token),))
         self._effects.append(
             Subscribe(

@@ -1,7 +1,7 @@
 """Taking the chunked framing off a body: what h11 does, at a fraction of its cost for each chunk.
 
-h11 takes 7 to 8 µs for a chunk, and a stream that flushes every record sends one chunk a record;
-this takes less than one (`performance.md` §6). It is as strict, and is tested against h11 itself.
+A stream that flushes every record sends a chunk for each, and h11 takes 7 to 8 µs for a chunk; this
+takes an eighth of that (`performance.md` §6). It is as strict, and is tested against h11 itself.
 """
 
 import re
@@ -39,7 +39,8 @@ class ChunkDecoder:
         if self.ended or self.fault is not None:
             return pieces
         buffer = self._rest + data if self._rest else data
-        at, size = 0, len(buffer)
+        size = len(buffer)
+        at = self._take_whole_chunks(buffer, pieces)
         while at < size and not self.ended:
             if self._left:
                 piece = buffer[at : at + self._left]
@@ -70,6 +71,21 @@ class ChunkDecoder:
     @property
     def _failed(self) -> bool:
         return self.fault is not None
+
+    def _take_whole_chunks(self, buffer: bytes, pieces: list[bytes]) -> int:
+        """The chunks that lie whole at the start, which is nearly always all of them."""
+        at = 0
+        if self._left or self._closing or self._trailing is not None:
+            return at
+        header, keep = _HEADER.match, pieces.append
+        while (match := header(buffer, at)) is not None:
+            start = match.end()
+            end = start + int(match[1], 16)
+            if end == start or buffer[end : end + 2] != b"\r\n":
+                break
+            keep(buffer[start:end])
+            at = end + 2
+        return at
 
     def _take_header(self, buffer: bytes, at: int) -> int:
         match = _HEADER.match(buffer, at)

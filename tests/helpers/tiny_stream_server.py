@@ -37,7 +37,7 @@ class Exchange:
         await self._send(h11.EndOfMessage())
 
     async def refuse(self, status: int, body: bytes = b"{}", *headers: tuple[str, str]) -> None:
-        fields = [("Content-Length", str(len(body))), ("Content-Type", "application/json"), *headers]
+        fields = [("Content-Length", str(len(body))), *headers]
         await self._send(h11.Response(status_code=status, headers=fields))
         await self._send(h11.Data(data=body))
         await self.end()

@@ -87,9 +87,7 @@ class Toy:
         headers: list[tuple[str, str | Secret]] = [("Content-Type", "application/json")]
         if bearer is not None:
             headers.append(("Authorization", Secret(f"Bearer {bearer.reveal()}")))
-        return StreamRequest(
-            path="/orders", headers=tuple(headers), body=Secret(json.dumps(body))
-        )
+        return StreamRequest(path="/orders", headers=tuple(headers), body=Secret(json.dumps(body)))
 
     def reader(self, content_type: str | None) -> Lines:
         del content_type
@@ -111,7 +109,7 @@ class Toy:
             rows = value["snapshot"]
             at = value.get("at")
             return StreamSnapshot(
-                rows={unit: progress for unit, progress in rows.items()},
+                rows=dict(rows),
                 progress={u: (p,) for u, p in rows.items() if p is not None},
                 taken_at=None if at is None else (at,),
                 last=value.get("last", True),
@@ -212,9 +210,7 @@ class Stage:
 
     # Steps.
 
-    def begin(
-        self, position: Position | None = None, bases: Iterable[ScopeKey] = ()
-    ) -> "Stage":
+    def begin(self, position: Position | None = None, bases: Iterable[ScopeKey] = ()) -> "Stage":
         self.session.handle_begin(position, frozenset(bases), now=self.now)
         return self.settle()
 

@@ -19,6 +19,7 @@ from lastseen.events import (
     HistoryApplied,
     ItemChanged,
     LoggedIn,
+    Queued,
     StateSnapshot,
     StatusChanged,
     Stopped,
@@ -123,6 +124,8 @@ class JsonLines:
                 members = {"event": "durability", **attrs.asdict(event)}
             case Committed():
                 members = _committed(event)
+            case Queued():
+                members = {"event": "queued", **attrs.asdict(event)}
             case ItemChanged() | HistoryApplied() | Gap() | Subscribed() | SubscribeRefused():
                 # Of feeds without positions, which this command does not follow.
                 return []
