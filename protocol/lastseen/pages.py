@@ -6,7 +6,10 @@ import attrs
 
 from lastseen.stream_messages import StreamSnapshot
 
-__all__ = ["Pages"]
+__all__ = ["Freshness", "Pages"]
+
+_BEHIND_MAX = 3
+"""Snapshots in a row that are behind what is known, before it is doubted what is known."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -55,3 +58,41 @@ class Pages:
     def clear(self) -> None:
         """What has come of it counts no more."""
         self._rows, self._progress, self._taken_at = None, {}, None
+
+
+@attrs.define(eq=False)
+class Freshness:
+    """Whether a later snapshot of the same answer is newer than what it would replace."""
+
+    _taken_at: tuple[int, ...] | None = attrs.field(init=False, default=None)
+    _behind: int = attrs.field(init=False, default=0)
+
+    def restart(self) -> None:
+        """Another answer, or session of the peer: nothing can be compared any more."""
+        self._taken_at, self._behind = None, 0
+
+    def accept(self, snapshot: StreamSnapshot) -> None:
+        """It was taken in."""
+        self._behind = 0
+        if snapshot.taken_at is not None:
+            self._taken_at = snapshot.taken_at
+
+    def complaint(self, snapshot: StreamSnapshot, behind: str | None) -> str | None:
+        """Why it must not replace; the empty text for one that is known already.
+
+        `behind` is a unit that is known to be further along than it says.
+        """
+        if snapshot.taken_at is not None and self._taken_at is not None:
+            if snapshot.taken_at < self._taken_at:
+                return "older than the last"
+            if snapshot.taken_at == self._taken_at:
+                return ""
+        if behind is None:
+            return None
+        self._behind += 1
+        return f"behind in {behind}"
+
+    @property
+    def contradicts(self) -> bool:
+        """Snapshots say so often less than is known that they may be right."""
+        return self._behind >= _BEHIND_MAX

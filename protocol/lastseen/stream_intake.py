@@ -11,6 +11,7 @@ from typing import cast, final
 
 import attrs
 
+from lastseen.admission import Admission, Judgement
 from lastseen.anomalies import Anomalies
 from lastseen.claims import Claim
 from lastseen.delivery import Delivery, Notice
@@ -28,22 +29,17 @@ from lastseen.events import (
 )
 from lastseen.gaps import Gaps
 from lastseen.hold import Hold
-from lastseen.identities import Identities, Verdict
-from lastseen.pages import Pages
+from lastseen.pages import Freshness, Pages
 from lastseen.position import Position, PositionKeeper
-from lastseen.progress import Progress
 from lastseen.scopes import Row
 from lastseen.secret import Secret
 from lastseen.snapshots import ScopeKey
 from lastseen.states import STREAM_TRANSITIONS, ScopeState, StreamInput
 from lastseen.stream_dialect import Base, StreamDialect
 from lastseen.stream_messages import StreamEntry, StreamSnapshot
-from lastseen.tokens import TokenKeeper
+from lastseen.tokens import TokenKeeper, move, rest
 
 __all__ = ["StreamIntake"]
-
-_STALE_SNAPSHOTS_MAX = 3
-"""Snapshots in a row that are behind what is known, before it is doubted what is known."""
 
 _WAITING_SNAPSHOTS_MAX = 4
 """Snapshots that an idle application lets pile up before all but the newest are dropped."""
@@ -61,8 +57,7 @@ class StreamIntake:
     keeper: TokenKeeper
     anomalies: Anomalies
     gaps: Gaps
-    make_identities: Callable[[], Identities]
-    progress: Progress
+    admission: Admission
     pages: Pages
     hold: Hold
     journal: Hold
@@ -78,18 +73,14 @@ class StreamIntake:
     row: Row = attrs.field(init=False, factory=Row)
     _channel: str = attrs.field(init=False)
     _claim: Claim = attrs.field(init=False)
-    _identities: Identities = attrs.field(init=False)
     _era: int = attrs.field(init=False, default=0)
     """The present stretch of trust; only its own entries may move the token."""
-    _replaced: bool = attrs.field(init=False, default=False)
-    """A snapshot began this answer, so that it may not know what was told before."""
     _begun: bool = attrs.field(init=False, default=False)
     """Something was once handed on, here or before a restart: there is something to miss."""
     _resumed: bool = attrs.field(init=False, default=False)
     """This answer is one to a token."""
     _warned: bool = attrs.field(init=False, default=False)
-    _taken_at: tuple[int, ...] | None = attrs.field(init=False, default=None)
-    _stale: int = attrs.field(init=False, default=0)
+    _freshness: Freshness = attrs.field(init=False, factory=Freshness)
     _missing: set[str] = attrs.field(init=False, factory=set[str])
     _waiting: int = attrs.field(init=False, default=0)
     """Snapshots that the application has not taken."""
@@ -97,7 +88,6 @@ class StreamIntake:
     def __attrs_post_init__(self) -> None:
         self._channel = self.dialect.channel
         self._claim = Claim(self._channel, None, lambda: Proof.PROVEN)
-        self._identities = self.make_identities()
 
     # The life of a subscription.
 
@@ -125,7 +115,7 @@ class StreamIntake:
             return None
         self._withdraw(Why.FENCED)
         # It knew of what was withdrawn, which is no step back when it comes again.
-        self.progress.replace({})
+        self.admission.progress.replace({})
         return token
 
     def opened(self, *, resumed: bool) -> None:
@@ -141,8 +131,7 @@ class StreamIntake:
     def begin_anew(self) -> None:
         """Another session of the peer, in the same answer: nothing known of the last one counts."""
         self.anomalies.note(AnomalyCode.SESSION_CHANGED, self._channel, "the peer began anew")
-        # Its ids may come again for something else (HZ-A9).
-        self._identities = self.make_identities()
+        self.admission.forget_all()
         self._resumed = self.based = False
         if self.dialect.base is Base.NONE:
             self._tell_gap(GapReason.AWAY)
@@ -151,10 +140,11 @@ class StreamIntake:
         self._expect_base()
 
     def _expect_base(self) -> None:
-        self._taken_at, self._stale, self._replaced = None, 0, False
+        self._freshness.restart()
+        self.admission.rebased = False
         if self.dialect.base is Base.UNITS:
             # A book may begin anew with each subscription; only within it times must not go back.
-            self.progress.replace({})
+            self.admission.progress.replace({})
             self._missing = set(self.dialect.units_asked or ())
         if self._has_base and not self._resumed:
             self._apply(StreamInput.OPENED)
@@ -273,7 +263,7 @@ class StreamIntake:
         before = self.delivery.finish_before(entry, self._finished)
         assert isinstance(entry, StreamEntry)
         self.row.quarantined += 1
-        self._identities.forget(entry.identity)
+        self.admission.forget(entry)
         self.anomalies.note(AnomalyCode.ENTRY_REJECTED, self._channel, entry.id or "without id")
         if self._has_base:
             self.doubt("an entry was rejected", now=now)
@@ -340,36 +330,18 @@ class StreamIntake:
         return True
 
     def _admit(self, entry: StreamEntry) -> bool:
-        """Whether an entry is news (HZ-F2, HZ-F4), and no step back (HZ-F5)."""
-        if entry.identity:
-            verdict = self._identities.admit(entry.identity, entry.raw)
-            if verdict is Verdict.REPEATED and not self._sets_anew(entry):
-                self.row.duplicate += 1
-                self._tell(entry, Why.DUPLICATE)
-                return False
-        unit, progress = entry.unit, entry.progress
-        if unit is None:
-            return True
-        self._missing.discard(unit)
-        if progress is None or self.progress.admit(unit, progress):
-            return True
-        self.anomalies.note(AnomalyCode.UNIT_REGRESSED, self._channel, unit)
-        return self._strip(entry)
+        if entry.unit is not None:
+            self._missing.discard(entry.unit)
+        return self._accept(entry, self.admission.judge(entry))
 
-    def _sets_anew(self, entry: StreamEntry) -> bool:
-        """Whether an entry that was told before has to be told again, for what it sets (HZ-E3)."""
-        unit, progress = entry.unit, entry.progress
-        if not self._replaced or unit is None or progress is None:
-            return False
-        entry.repeated = self.progress.is_behind(unit, progress)
-        return entry.repeated
-
-    def _strip(self, entry: StreamEntry) -> bool:
-        """Old news of its unit; one with an identity is an event of its own all the same."""
-        if entry.identity:
-            entry.unit = None
+    def _accept(self, entry: StreamEntry, judgement: Judgement) -> bool:
+        if judgement is Judgement.NEWS:
             return True
-        self._discard(entry, Why.SUPERSEDED)
+        if judgement is Judgement.REPEATED:
+            self.row.duplicate += 1
+            self._tell(entry, Why.DUPLICATE)
+        else:
+            self._discard(entry, Why.SUPERSEDED)
         return False
 
     def _keep(self, entries: Sequence[StreamEntry], *, now: float) -> None:
@@ -395,27 +367,21 @@ class StreamIntake:
         usable = [
             entry
             for entry in held
-            if entry.unit is None or entry.progress is not None or self._strip(entry)
+            if entry.unit is None
+            or entry.progress is not None
+            or self._accept(entry, self.admission.strip(entry))
         ]
         self._hand_on(usable, None, now=now)
 
     def _is_newer(self, whole: StreamSnapshot, *, now: float) -> bool:
         """Whether a snapshot that is not the first of its subscription replaces what is known."""
-        if whole.taken_at is not None and self._taken_at is not None:
-            if whole.taken_at < self._taken_at:
-                self.anomalies.note(
-                    AnomalyCode.SNAPSHOT_STALE, self._channel, "older than the last"
-                )
-            if whole.taken_at <= self._taken_at:
-                return False
-        behind = self.progress.regressing(whole.progress)
-        if behind is not None:
-            self.anomalies.note(AnomalyCode.SNAPSHOT_STALE, self._channel, f"behind in {behind}")
-            self._stale += 1
-            if self._stale >= _STALE_SNAPSHOTS_MAX:
-                self.doubt("snapshots contradict what came before", now=now)
-            return False
-        return True
+        behind = self.admission.progress.regressing(whole.progress)
+        complaint = self._freshness.complaint(whole, behind)
+        if complaint:
+            self.anomalies.note(AnomalyCode.SNAPSHOT_STALE, self._channel, complaint)
+        if self._freshness.contradicts:
+            self.doubt("snapshots contradict what came before", now=now)
+        return complaint is None
 
     def _replace(
         self, whole: StreamSnapshot, token: Secret | None, between: list[StreamEntry]
@@ -428,8 +394,8 @@ class StreamIntake:
             self._withdraw(Why.RESYNC)
             if self.dialect.tells_events:
                 self._tell_gap(GapReason.OVERFLOW)
-        self.progress.replace(whole.progress)
-        overlay = tuple(entry for entry in between if self._is_ahead(entry))
+        self.admission.rebase(whole.progress, first=not self.based)
+        overlay = tuple(filter(self.admission.is_ahead, between))
         snapshot = StateSnapshot(
             channel=self._channel,
             entity=None,
@@ -440,21 +406,13 @@ class StreamIntake:
         self._waiting += 1
         self.delivery.put(Notice(self._channel, say=partial(self._give, snapshot)))
         kept = token if self.dialect.has_tokens else None
-        rest = partial(_rest, channel=self._channel, token=kept)
-        self._put_marker(rest)
-        self._replaced = self._replaced or not self.based
+        self._put_marker(partial(rest, channel=self._channel, token=kept))
         self.based, self._begun = True, True
-        self._taken_at = whole.taken_at if whole.taken_at is not None else self._taken_at
-        self._stale = 0
+        self._freshness.accept(whole)
         self._apply(StreamInput.BASE)
         if piled_up:
             # The news of an earlier rise may have gone with what it was about.
             self._claim.tell(self.state, self.delivery)
-
-    def _is_ahead(self, entry: StreamEntry) -> bool:
-        if entry.unit is None or entry.progress is None:
-            return entry.unit is not None
-        return self.progress.admit(entry.unit, entry.progress)
 
     def _give(self, snapshot: StateSnapshot) -> Event:
         self._waiting -= 1
@@ -462,7 +420,7 @@ class StreamIntake:
 
     def _mark(self, token: Secret) -> None:
         """The token counts once all before it has been processed."""
-        self._put_marker(partial(_move, channel=self._channel, token=token))
+        self._put_marker(partial(move, channel=self._channel, token=token))
 
     def _put_marker(self, moves: Callable[[PositionKeeper], None]) -> None:
         era = self._era
@@ -491,7 +449,7 @@ class StreamIntake:
         self._waiting = 0
         for entry in cast("list[StreamEntry]", self.delivery.withdraw(self._channel)):
             # Nobody had it, so it is new when it comes again.
-            self._identities.forget(entry.identity)
+            self.admission.forget(entry)
             if why is Why.RESYNC:
                 self.row.dropped += 1
                 self._tell(entry, why)
@@ -534,12 +492,3 @@ class StreamIntake:
             if token is not None:
                 keeper.advance(name, token.reveal())
                 return
-
-
-def _move(keeper: PositionKeeper, *, channel: str, token: Secret) -> None:
-    keeper.advance(channel, token.reveal())
-
-
-def _rest(keeper: PositionKeeper, *, channel: str, token: Secret | None) -> None:
-    assert isinstance(keeper, TokenKeeper)
-    keeper.rest(channel, token)

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import assert_never, final
+from typing import final
 
 import attrs
 
 from lastseen.accounts import Account, Bearer, Place, TokenFault
+from lastseen.admission import Admission
 from lastseen.anomalies import Anomalies
 from lastseen.backoff import Rng
 from lastseen.commits import Commits
@@ -14,10 +15,9 @@ from lastseen.connections import Connection, Connections
 from lastseen.delivery import Delivery
 from lastseen.dialect import End
 from lastseen.durability import Durability
-from lastseen.effects import Commit, Effect, FetchToken, Subscribe
+from lastseen.effects import Commit, Effect, Subscribe
 from lastseen.errors import LocalProtocolError
-from lastseen.escalation import Escalation
-from lastseen.events import AnomalyCode, Entry, Event, Failure, LoggedIn, Proof, Queued
+from lastseen.events import AnomalyCode, Entry, Event, Failure, Proof
 from lastseen.gaps import Gaps
 from lastseen.hold import Share
 from lastseen.machine import Deadline
@@ -28,44 +28,19 @@ from lastseen.secret import Secret
 from lastseen.snapshots import ScopeKey
 from lastseen.states import ConnectionState
 from lastseen.status import Counters, StreamStatus
-from lastseen.stream_dialect import Base, RecordReader, StreamDialect
+from lastseen.stream_answers import Answers
+from lastseen.stream_dialect import StreamDialect
 from lastseen.stream_intake import StreamIntake
-from lastseen.stream_messages import (
-    Heartbeat,
-    Malformed,
-    PeerError,
-    StreamMessage,
-    StreamSnapshot,
-    StreamUpdate,
-)
+from lastseen.stream_turn import Turn
+from lastseen.stream_verdicts import Verdicts
 
 __all__ = ["StreamSession"]
 
 _NORMAL = 1000
 """Close codes are for the log; HTTP has none."""
 
-_LIMIT_PAUSE_S = 1.0
-"""The least time that a whole account stays quiet after it was told to (`facts` §4.5)."""
-
-_UNAUTHENTICATED_MAX = 1
-"""So often a fresh token is tried before a refusal is taken for one (HZ-H6)."""
-
-_HEARD = (ConnectionState.LOGGING_IN, ConnectionState.LIVE)
-
-_NO_VERDICT = (Failure.LIMIT, Failure.REJECTED, Failure.UNAUTHENTICATED, Failure.PLANNED)
-_NO_VERDICT_STATUS = (429, 502, 503, 504)
-"""Ends that say nothing of the token that was sent (R13)."""
-
-
-@final
-@attrs.define(eq=False)
-class _Answer:
-    """What one connection has said so far."""
-
-    connection: Connection
-    reader: RecordReader
-    resumed: bool
-    session_id: str | None = None
+_SECRET_CHARACTERS_MIN = 4
+"""Shorter than this it would be found in words that do not repeat it."""
 
 
 @final
@@ -95,7 +70,6 @@ class StreamSession:
     mechanisms: Mechanisms = attrs.field(factory=Mechanisms)
     key: Secret | None = attrs.field(default=None, kw_only=True)
     anonymous: bool = attrs.field(default=False, kw_only=True)
-    place: Place = attrs.field(init=False)
     _effects: list[Effect] = attrs.field(init=False, factory=list[Effect])
     _delivery: Delivery = attrs.field(init=False)
     _anomalies: Anomalies = attrs.field(init=False)
@@ -104,27 +78,19 @@ class StreamSession:
     _connections: Connections = attrs.field(init=False)
     _commits: Commits = attrs.field(init=False)
     _durability: Durability = attrs.field(init=False)
-    _escalation: Escalation = attrs.field(init=False)
-    _answer: _Answer | None = attrs.field(init=False, default=None)
-    """Of the one connection that counts."""
+    _turn: Turn = attrs.field(init=False)
+    _verdicts: Verdicts = attrs.field(init=False)
+    _answers: Answers = attrs.field(init=False)
     _leased: set[int] = attrs.field(init=False, factory=set[int])
     """The connections whose slot we hold: until the socket is really gone."""
-    _bearer: Secret | None = attrs.field(init=False, default=None, repr=False)
-    """What the present request was sent with."""
-    _needs_bearer: bool = attrs.field(init=False, default=False)
-    _unauthenticated: int = attrs.field(init=False, default=0)
-    _queued: str | None = attrs.field(init=False, default=None)
     _verdict: Failure = attrs.field(init=False, default=Failure.UNKNOWN)
     _status: int | None = attrs.field(init=False, default=None)
     """What the end that is being handled means, and with which HTTP status it came."""
-    _base_due: float | None = attrs.field(init=False, default=None)
-    """Until when a connection that feeds us may owe us a base."""
 
     def __attrs_post_init__(self) -> None:
         make, options, dialect = self.mechanisms, self.options, self.dialect
-        self.place = self.account.join()
         self._delivery = make.delivery(options.delivery_items_max, options.delivery_bytes_max)
-        self._anomalies = Anomalies(self._delivery, dialect.redact)
+        self._anomalies = Anomalies(self._delivery, self._redact)
         self._gaps = Gaps(self._delivery)
         self._commits = make.commits(
             options.commit_interval_s, options.commit_items_max, options.commit_retry_cap_s
@@ -132,7 +98,6 @@ class StreamSession:
         self._durability = Durability(
             self._commits, self._delivery, self._anomalies, options.report_commits
         )
-        self._escalation = make.escalation(options.escalate_after)
         hold = partial(make.hold, options.hold_items_max, options.hold_bytes_max)
         self._intake = StreamIntake(
             dialect=dialect,
@@ -140,13 +105,32 @@ class StreamSession:
             keeper=make.tokens(),
             anomalies=self._anomalies,
             gaps=self._gaps,
-            make_identities=lambda: make.identities(options.identities_max),
-            progress=make.progress(options.units_max),
+            admission=Admission(
+                channel=dialect.channel,
+                make_identities=lambda: make.identities(options.identities_max),
+                progress=make.progress(options.units_max),
+                anomalies=self._anomalies,
+            ),
             pages=make.pages(options.snapshot_rows_max),
             hold=hold(Share(options.hold_bytes_max)),
             journal=hold(Share(options.hold_bytes_max)),
             report_discarded=options.report_discarded,
             on_doubt=self._reopen,
+        )
+        self._turn = Turn(
+            account=self.account,
+            delivery=self._delivery,
+            effects=self._effects,
+            key=self.key,
+            anonymous=self.anonymous,
+            token_timeout_s=options.token_timeout_s,
+        )
+        self._verdicts = Verdicts(
+            dialect=dialect,
+            intake=self._intake,
+            turn=self._turn,
+            escalation=make.escalation(options.escalate_after),
+            anomalies=self._anomalies,
         )
         self._connections = Connections(
             options=options,
@@ -161,8 +145,23 @@ class StreamSession:
             classify=lambda _end, _noticed: self._verdict,
             on_lost=lambda _: None,
             on_login_ended=self._connection_ended,
-            may_connect=self._may_connect,
+            may_connect=self._turn.may_connect,
         )
+        self._answers = Answers(
+            dialect=dialect,
+            options=options,
+            connections=self._connections,
+            intake=self._intake,
+            verdicts=self._verdicts,
+            delivery=self._delivery,
+            anomalies=self._anomalies,
+            redact=self._redact,
+        )
+
+    @property
+    def place(self) -> Place:
+        """Where this session stands in its account."""
+        return self._turn.place
 
     # In: what happened.
 
@@ -202,36 +201,13 @@ class StreamSession:
     def handle_answered(self, connection: int, content_type: str | None, *, now: float) -> None:
         """The head of a success arrived; a refusal is told by `handle_closed` instead."""
         source = self._connections.open.get(connection)
-        answers = source is not None and source is self._connections.candidate
-        if source is not None and answers and source.login_sent and self._answer is None:
-            source.liveness.heard(now=now)
-            resumed = bool(source.login_position.tokens)
-            self._answer = _Answer(source, self.dialect.reader(content_type), resumed)
-            self._intake.opened(resumed=resumed)
-            due = self._base_is_due
-            source.awaits = "first snapshot" if due else "first record"
-            source.deadline = now + (
-                self.options.login_timeout_s if due else self.options.silence_limit_s
-            )
+        if source is not None:
+            self._answers.begin(source, content_type, now=now)
         self._pump(now)
 
     def handle_frames(self, connection: int, frames: Sequence[str | bytes], *, now: float) -> None:
         """Pieces of the body arrived, cut anywhere."""
-        answer = self._answer
-        if answer is None or answer.connection.number != connection:
-            return
-        answer.connection.liveness.heard(now=now)
-        decode, reader = self.dialect.decode, answer.reader
-        for frame in frames:
-            for record in reader.feed(frame if isinstance(frame, bytes) else _as_bytes(frame)):
-                self._hear(answer, decode(record), now=now)
-        if reader.fault is not None and self._counts(answer):
-            self._intake.receive_malformed(reader.fault, now=now)
-            cause = (Failure.UNKNOWN, reader.fault)
-            self._connections.close(answer.connection, _NORMAL, "unreadable", cause, now=now)
-        elif reader.ended and self._counts(answer):
-            cause = (Failure.TRANSIENT, "the peer ended the stream")
-            self._connections.close(answer.connection, _NORMAL, "ended", cause, now=now)
+        self._answers.receive(connection, frames, now=now)
         self._pump(now)
 
     def handle_alive(self, connection: int, *, now: float) -> None:
@@ -246,11 +222,11 @@ class StreamSession:
         if source is not None:
             end = attrs.evolve(
                 end,
-                reason=self.dialect.redact(end.reason),
+                reason=self._redact(end.reason),
                 retry_after_s=self.dialect.retry_after_s(end),
             )
             if source.state is not ConnectionState.CLOSING:
-                self._verdict = self._judge(source, end, now=now)
+                self._verdict = self._verdicts.judge(source, end, now=now)
                 self._status = end.http_status
             self._connections.ended(connection, end, now=now)
             self._status = None
@@ -300,9 +276,7 @@ class StreamSession:
 
     def handle_deadline(self, *, now: float) -> None:
         """Time passed; early and repeated calls do nothing."""
-        owner = self._connections.owner
-        if owner is not None and self._base_due is not None and self._base_due <= now:
-            self._connections.abandon(owner, "no snapshot came", now=now)
+        self._answers.expire(now=now)
         self._connections.tick(now=now)
         self._pump(now)
 
@@ -332,9 +306,9 @@ class StreamSession:
         moments: list[tuple[float | None, str]] = [(self._commits.deadline(), "commit")]
         connections = self._connections
         if connections.owner is not None:
-            moments.append((self._base_due, "snapshot"))
-        if connections.stopped is None and self._queued is not None:
-            moments.append((self._turn_at(), self._queued))
+            moments.append((self._answers.base_due, "snapshot"))
+        if connections.stopped is None and self._turn.queued is not None:
+            moments.append((self._turn.at(), self._turn.queued))
         armed = [Deadline(at, reason) for at, reason in moments if at is not None]
         connection = connections.deadline()
         if connection is not None:
@@ -376,12 +350,6 @@ class StreamSession:
 
     def status(self) -> StreamStatus:
         """Every claim of this moment."""
-        line = {
-            "streams": self.account.streams_line,
-            "token": self.account.streams_line,
-            "messages": self.account.messages_line,
-        }
-        ahead = line[self._queued].ahead(self.place) if self._queued is not None else None
         return StreamStatus(
             connected=self._connections.owner is not None,
             connections=len(self._connections.open),
@@ -392,8 +360,8 @@ class StreamSession:
             position=self.position,
             durable=self._commits.durable,
             durable_failed=self._commits.failures > 0,
-            queued=self._queued,
-            ahead=ahead or 0,
+            queued=self._turn.queued,
+            ahead=self._turn.ahead if self._turn.queued is not None else 0,
             gaps=self._gaps.total,
             stopped=self._connections.stopped,
             lost_notices=self._delivery.lost_notices,
@@ -408,149 +376,26 @@ class StreamSession:
         """How often each anomaly was seen, by code and channel."""
         return dict(self._anomalies.counts)
 
-    # One record.
-
-    def _hear(self, answer: _Answer, message: StreamMessage, *, now: float) -> None:
-        body = message.body
-        if not self._counts(answer):
-            if isinstance(body, StreamUpdate):
-                self._intake.refuse(body.entries)
-            return
-        if message.oddity is not None:
-            self._anomalies.note(AnomalyCode.ODD_EVENT, self.dialect.channel, message.oddity)
-        self._check_session(answer, message.session_id, now=now)
-        match body:
-            case StreamUpdate():
-                if self._intake.takes_updates:
-                    self._promote(answer, now=now)
-                answer.connection.entries += len(body.entries)
-                self._intake.receive_update(body.entries, message.token, now=now)
-            case StreamSnapshot():
-                if body.last:
-                    self._promote(answer, now=now)
-                elif answer.connection is self._connections.candidate:
-                    answer.connection.deadline = now + self.options.login_timeout_s
-                self._intake.receive_snapshot(body, message.token, now=now)
-            case Heartbeat():
-                if self._intake.takes_updates:
-                    self._promote(answer, now=now)
-                self._intake.fed()
-                self._intake.receive_token(message.token)
-            case PeerError():
-                self._complain(answer, body, now=now)
-            case Malformed():
-                self._intake.receive_malformed(body.detail, now=now)
-                if self._counts(answer):
-                    self._connections.misunderstand(answer.connection, now=now)
-            case _:
-                assert_never(body)
-        if self._intake.based:
-            self._base_due = None
-
-    def _check_session(self, answer: _Answer, session_id: str | None, *, now: float) -> None:
-        """Notices a peer that began anew without saying so (`facts` §5)."""
-        if session_id is None or session_id == answer.session_id:
-            return
-        before, answer.session_id = answer.session_id, session_id
-        if before is not None:
-            answer.resumed = False
-            self._intake.begin_anew()
-            if self._base_is_due:
-                self._base_due = now + self.options.login_timeout_s
-
-    def _promote(self, answer: _Answer, *, now: float) -> None:
-        """The first thing it delivered: the connection counts as logged in (R12)."""
-        if answer.connection is not self._connections.candidate:
-            return
-        self._connections.promote(answer.connection, now=now)
-        self._unauthenticated = 0
-        resumed = (self.dialect.channel,) if answer.resumed else ()
-        self._delivery.put(
-            LoggedIn(
-                connection=answer.connection.number,
-                epoch=answer.session_id,
-                resumed=resumed,
-                denied=(),
-            )
-        )
-
-    def _complain(self, answer: _Answer, error: PeerError, *, now: float) -> None:
-        """The peer ends the stream with words.
-
-        After an answer that delivered nothing, that is a failed open like any other (`facts`
-        §7.11).
-        """
-        words = self.dialect.redact(f"{error.code}: {error.message}")
-        self._anomalies.note(AnomalyCode.PEER_ERROR, self.dialect.channel, words)
-        failure = self._judge(answer.connection, error, now=now)
-        self._connections.close(
-            answer.connection,
-            _NORMAL,
-            "error",
-            (failure, words),
-            retry_after_s=self.dialect.retry_after_s(error),
-            now=now,
-        )
-
     # One connection.
-
-    def _counts(self, answer: _Answer) -> bool:
-        return answer is self._answer and answer.connection.state in _HEARD
-
-    @property
-    def _base_is_due(self) -> bool:
-        """Whether nothing can be made of the stream before a snapshot."""
-        return self.dialect.base is Base.SNAPSHOT and not self._intake.takes_updates
-
-    def _judge(self, source: Connection, end: End | PeerError, *, now: float) -> Failure:
-        """What the end of a connection means, and what follows for the token and the account."""
-        sent = bool(source.login_position.tokens) and source.login_sent
-        failure = self.dialect.classify(end, token_sent=sent and not self._intake.moved)
-        if failure is Failure.RESUME_REFUSED:
-            if self._intake.token() is not None:
-                self._intake.drop_token()
-        elif failure is Failure.LIMIT:
-            asked_s = self.dialect.retry_after_s(end) or 0.0
-            self.account.pause(max(_LIMIT_PAUSE_S, asked_s), now=now)
-        elif failure is Failure.UNAUTHENTICATED:
-            if self._bearer is not None:
-                self.account.refuse_bearer(self._bearer)
-            self._unauthenticated += 1
-            if self.key is not None or self.anonymous:
-                return Failure.REJECTED
-            if self._unauthenticated > _UNAUTHENTICATED_MAX:
-                return Failure.REJECTED
-        return failure
 
     def _connection_ended(self, source: Connection, now: float) -> None:
         """A connection that was connecting, waiting or feeding us has ended."""
-        if self._queued == "messages":
-            self._queued = None
-            self.place.give_up()
+        self._turn.give_up(messages_only=True)
         failure = source.cause[0] if source.cause is not None else self._verdict
-        answered = self._answer is not None and self._answer.connection is source
-        self._answer, self._base_due = None, None
+        answered = self._answers.end(source)
         if source.login_sent:
-            self._judge_resume(source, failure, now=now)
+            self._connections.gate.settle(now=now)
+            good = source.promoted and self._connections.gate.failures == 0
+            self._verdicts.judge_resume(source, failure, self._status, good=good)
         if answered:
             self._intake.lost()
 
-    def _judge_resume(self, source: Connection, failure: Failure, *, now: float) -> None:
-        """The same failure at the same token too often: begin anew without it (R13, HZ-H5)."""
-        token = self._intake.token()
-        if token is None or source.login_position.token(self.dialect.channel) != token:
-            return
-        self._connections.gate.settle(now=now)
-        good = source.promoted and self._connections.gate.failures == 0
-        if self._intake.moved or good:
-            self._escalation.succeeded()
-        elif failure in _NO_VERDICT or self._status in _NO_VERDICT_STATUS:
-            return
-        elif self._escalation.failed(source.login_position):
-            self._anomalies.note(
-                AnomalyCode.RESUME_ABANDONED, self.dialect.channel, "resuming leads nowhere"
-            )
-            self._intake.drop_token()
+    def _redact(self, text: str) -> str:
+        """A peer's words without what we said to it in confidence (HZ-K5)."""
+        for secret in (self._turn.bearer, self._intake.token()):
+            if secret is not None and len(plain := secret.reveal()) >= _SECRET_CHARACTERS_MIN:
+                text = text.replace(plain, str(secret))
+        return self.dialect.redact(text)
 
     def _reopen(self, why: str, now: float) -> None:
         """Only a new subscription brings a fresh snapshot; the gate says when (HZ-C20)."""
@@ -561,72 +406,33 @@ class StreamSession:
 
     # One step.
 
-    def _may_connect(self, now: float) -> bool:
-        """Whether the account has room for this stream, and a token to open it with."""
-        self.account.streams_line.join(self.place)
-        fetches = self.key is None and not self.anonymous
-        self._needs_bearer = fetches and self.account.bearer(now=now) is None
-        if self._needs_bearer:
-            self._queue("token")
-            fetch = self.account.start_fetch(self.place, now=now)
-            if fetch is not None:
-                timeout_s = self.options.token_timeout_s
-                self._effects.append(FetchToken(fetch=fetch, timeout_s=timeout_s))
-            return False
-        if not self.place.take_stream(now=now):
-            self._queue("streams")
-            return False
-        self._queued = None
-        return True
-
-    def _turn_at(self) -> float | None:
-        if self._queued == "messages":
-            return self.place.message_at()
-        if self._needs_bearer:
-            if self.account.refusal is not None:
-                return self.account.paused_until
-            return self.account.fetch_at()
-        return self.place.stream_at()
-
-    def _queue(self, budget: str) -> None:
-        if self._queued == budget:
-            return
-        self._queued = budget
-        if budget != "token":
-            line = self.account.streams_line if budget == "streams" else self.account.messages_line
-            self._delivery.put(Queued(budget=budget, ahead=line.ahead(self.place) or 0))
-
     def _subscribe(self, source: Connection, *, now: float) -> None:
         """Sends the request, once the account allows a message more (INV-S14)."""
         if source.state is not ConnectionState.LOGGING_IN:
             source.login_waits = False
             return
-        if not self.place.take_message(now=now):
-            self._queue("messages")
+        waited = self._turn.queued is not None
+        if not self._turn.may_send(now=now):
             source.deadline = float("inf")
             return
-        if self._queued is not None:
+        if waited:
             # It waited for us, not for the peer.
             source.deadline = now + self.options.connect_timeout_s
-            self._queued = None
         source.login_waits, source.login_sent = False, True
-        self._bearer = self.key if self.key is not None else self.account.last_bearer()
-        if self.anonymous:
-            self._bearer = None
         token = self._intake.ask()
         if token is not None:
             source.login_position = Position(tokens=((self.dialect.channel, token),))
         self._effects.append(
             Subscribe(
                 connection=source.number,
-                request=self.dialect.request(token=token, bearer=self._bearer),
+                request=self.dialect.request(token=token, bearer=self._turn.bearer),
             )
         )
 
     def _pump(self, now: float) -> None:
         """Turns what has become possible into effects."""
         connections = self._connections
-        refusal = self.account.refusal if self._needs_bearer else None
+        refusal = self._turn.refusal
         if refusal is not None and connections.stopped is None:
             connections.stop(Failure.REJECTED, f"no token: {refusal}", now=now)
         candidate = connections.candidate
@@ -636,15 +442,10 @@ class StreamSession:
             self._leased.add(opened.number)
         if opened is not None and opened.login_waits:
             self._subscribe(opened, now=now)
-        if connections.stopped is not None and self._queued is not None:
-            self._queued = None
-            self.place.give_up()
+        if connections.stopped is not None:
+            self._turn.give_up()
         commit = self._commits.poll(
             self._intake.keeper, flush=connections.stopped is not None, now=now
         )
         if commit is not None:
             self._effects.append(Commit(commit=commit[0], position=commit[1]))
-
-
-def _as_bytes(frame: str | bytes) -> bytes:
-    return frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")

@@ -5,7 +5,7 @@ import attrs
 from lastseen.position import Position, PositionKeeper
 from lastseen.secret import Secret
 
-__all__ = ["TokenKeeper"]
+__all__ = ["TokenKeeper", "move", "rest"]
 
 
 @attrs.define(eq=False)
@@ -38,3 +38,14 @@ class TokenKeeper(PositionKeeper):
         return Position(
             tokens=tuple((name, Secret(text)) for name, text in sorted(self._cursors.items()))
         )
+
+
+def move(keeper: PositionKeeper, *, channel: str, token: Secret) -> None:
+    """Everything before this token has been processed."""
+    keeper.advance(channel, token.reveal())
+
+
+def rest(keeper: PositionKeeper, *, channel: str, token: Secret | None) -> None:
+    """The base that came with this token, or with none, has been processed."""
+    assert isinstance(keeper, TokenKeeper)
+    keeper.rest(channel, token)

@@ -188,8 +188,8 @@ def test_hz_f1_what_is_remembered_is_bounded() -> None:
     n = s.serve(snapshot({}))
     for batch in range(20):
         s.send(n, update(*[(f"x-{batch}-{i}", f"o-{batch}-{i}", 1) for i in range(20)]))
-    assert len(s.session._intake._identities) == 100
-    assert len(s.session._intake.progress) == 50
+    assert len(s.session._intake.admission) == 100
+    assert len(s.session._intake.admission.progress) == 50
 
 
 def test_hz_f5_a_filled_order_does_not_open_again() -> None:
