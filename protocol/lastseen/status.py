@@ -207,7 +207,7 @@ class StreamStatus:
     """The stream's name."""
     state: ScopeState
     proof: Proof
-    """Proven whenever it is synced: the snapshot came in the stream itself, in its order."""
+    """Of being synced: unproven after a resume that no update and no snapshot has followed yet."""
     lag: int
     """Entries that the application has not finished."""
     position: Position

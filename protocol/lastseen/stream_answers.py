@@ -39,6 +39,7 @@ class _Answer:
     connection: Connection
     reader: RecordReader
     resumed: bool
+    began_at: float
     session_id: str | None = None
 
     @property
@@ -70,7 +71,7 @@ class Answers:
             return
         source.liveness.heard(now=now)
         resumed = bool(source.login_position.tokens)
-        self._answer = _Answer(source, self.dialect.reader(content_type), resumed)
+        self._answer = _Answer(source, self.dialect.reader(content_type), resumed, now)
         self.intake.opened(resumed=resumed)
         due = self._base_is_due
         source.awaits = "first snapshot" if due else "first record"
@@ -140,6 +141,8 @@ class Answers:
                 if self.intake.takes_updates:
                     self._promote(answer, now=now)
                 self.intake.fed()
+                if answer.resumed and now >= answer.began_at + self.options.login_timeout_s:
+                    self.intake.presume()
                 self.intake.receive_token(message.token)
             case PeerError():
                 self._complain(answer, body, now=now)

@@ -66,6 +66,8 @@ class StreamIntake:
     on_doubt: Callable[[str, float], None]
     """The state is in doubt: only a new subscription brings a snapshot."""
     state: ScopeState = attrs.field(init=False, default=ScopeState.COLD)
+    proof: Proof = attrs.field(init=False, default=Proof.PROVEN)
+    """Unproven only after a resume that nothing has followed."""
     based: bool = attrs.field(init=False, default=False)
     """A base came in this answer, and in the present session of the peer."""
     moved: bool = attrs.field(init=False, default=False)
@@ -87,7 +89,7 @@ class StreamIntake:
 
     def __attrs_post_init__(self) -> None:
         self._channel = self.dialect.channel
-        self._claim = Claim(self._channel, None, lambda: Proof.PROVEN)
+        self._claim = Claim(self._channel, None, lambda: self.proof)
 
     # The life of a subscription.
 
@@ -187,17 +189,36 @@ class StreamIntake:
         self._note_token(token)
         if not self._hand_on(entries, token, now=now):
             return
-        if self.state is ScopeState.RESUMING and self._has_base and self._resumed:
-            self.based = True
-            self._apply(StreamInput.CONTINUED)
+        self._continue(Proof.PROVEN)
         self.fed()
+
+    def presume(self) -> None:
+        """A peer that took the token has been alive for long and has told nothing.
+
+        So there seems to be nothing to tell; only the next update or snapshot proves it.
+        """
+        if self.state is ScopeState.RESUMING:
+            self._continue(Proof.UNPROVEN)
+
+    def _continue(self, proof: Proof) -> None:
+        if not self._has_base or not self._resumed:
+            return
+        if self.state is ScopeState.RESUMING:
+            self.based, self.proof = True, proof
+            self._apply(StreamInput.CONTINUED)
+        elif self.proof is not proof and self.state is ScopeState.SYNCED:
+            self.proof = proof
+            self._claim.tell(self.state, self.delivery)
 
     def fed(self) -> None:
         """A record came; that is all there is to know of a stream without a base."""
         if not self._has_base:
+            # From here on something can be missed, though nothing may have happened yet.
+            self._begun = True
             self._apply(StreamInput.FED)
         elif self.dialect.base is Base.UNITS and not self._missing:
             self.based = self.moved = True
+            self.proof = Proof.PROVEN
             if self.state is not ScopeState.SYNCED:
                 self._apply(StreamInput.BASE)
 
@@ -409,8 +430,10 @@ class StreamIntake:
         self._put_marker(partial(rest, channel=self._channel, token=kept))
         self.based, self._begun = True, True
         self._freshness.accept(whole)
+        unproven, self.proof = self.proof is Proof.UNPROVEN, Proof.PROVEN
+        told = self.state
         self._apply(StreamInput.BASE)
-        if piled_up:
+        if (piled_up or unproven) and self.state is told:
             # The news of an earlier rise may have gone with what it was about.
             self._claim.tell(self.state, self.delivery)
 

@@ -17,7 +17,7 @@ from lastseen.dialect import End
 from lastseen.durability import Durability
 from lastseen.effects import Commit, Effect, Subscribe
 from lastseen.errors import LocalProtocolError
-from lastseen.events import AnomalyCode, Entry, Event, Failure, Proof
+from lastseen.events import AnomalyCode, Entry, Event, Failure
 from lastseen.gaps import Gaps
 from lastseen.hold import Share
 from lastseen.machine import Deadline
@@ -355,7 +355,7 @@ class StreamSession:
             connections=len(self._connections.open),
             channel=self.dialect.channel,
             state=self._intake.state,
-            proof=Proof.PROVEN,
+            proof=self._intake.proof,
             lag=self._delivery.load(self.dialect.channel),
             position=self.position,
             durable=self._commits.durable,

@@ -408,6 +408,20 @@ def test_r9_a_stored_token_without_its_state_is_not_sent() -> None:
     assert warm.state == "synced"
 
 
+def test_a_quiet_resume_is_synced_after_a_while_and_unproven() -> None:
+    s = Stage(TOKENS).begin()
+    s.drop(s.serve(snapshot({"o-1": 0}, token="t1")))
+    n = s.serve(heartbeat())
+    s.advance(14.0).send(n, heartbeat())
+    assert s.state == "resuming"
+    s.advance(2.0).send(n, heartbeat())
+    assert (s.state, s.session.status().proof.value) == ("synced", "unproven")
+    s.send(n, update(("x-2", "o-1", 2)))
+    assert (s.state, s.session.status().proof.value) == ("synced", "proven")
+    claims = [(event.state.value, event.proof.value) for event in s.told(StatusChanged)]
+    assert claims[-2:] == [("synced", "unproven"), ("synced", "proven")]
+
+
 # Streams without a base.
 
 
@@ -430,6 +444,13 @@ def test_a_stream_with_neither_tells_every_absence() -> None:
     assert s.gaps == []
     s.serve(heartbeat())
     assert (s.state, s.gaps, s.sent()) == ("live_only", ["away"], [None, None])
+
+
+def test_a_live_stream_that_was_quiet_tells_its_absence_too() -> None:
+    s = Stage(DROP_COPY).begin()
+    s.drop(s.serve(heartbeat()))
+    s.serve(heartbeat())
+    assert s.gaps == ["away"]
 
 
 def test_a_refused_token_of_a_stream_without_base_goes_on_live() -> None:
