@@ -30,14 +30,14 @@ from lastseen.events import (
 from lastseen.gaps import Gaps
 from lastseen.hold import Hold
 from lastseen.pages import Freshness, Pages
-from lastseen.position import Position, PositionKeeper
+from lastseen.position import Position
 from lastseen.scopes import Row
 from lastseen.secret import Secret
 from lastseen.snapshots import ScopeKey
 from lastseen.states import STREAM_TRANSITIONS, ScopeState, StreamInput
 from lastseen.stream_dialect import Base, StreamDialect
 from lastseen.stream_messages import StreamEntry, StreamSnapshot
-from lastseen.tokens import TokenKeeper, move, rest
+from lastseen.token_trail import TokenTrail
 
 __all__ = ["StreamIntake"]
 
@@ -54,7 +54,7 @@ class StreamIntake:
 
     dialect: StreamDialect
     delivery: Delivery
-    keeper: TokenKeeper
+    trail: TokenTrail
     anomalies: Anomalies
     gaps: Gaps
     admission: Admission
@@ -75,8 +75,6 @@ class StreamIntake:
     row: Row = attrs.field(init=False, factory=Row)
     _channel: str = attrs.field(init=False)
     _claim: Claim = attrs.field(init=False)
-    _era: int = attrs.field(init=False, default=0)
-    """The present stretch of trust; only its own entries may move the token."""
     _begun: bool = attrs.field(init=False, default=False)
     """Something was once handed on, here or before a restart: there is something to miss."""
     _resumed: bool = attrs.field(init=False, default=False)
@@ -97,7 +95,7 @@ class StreamIntake:
         """Starts from a token, if the state that it describes is still there (R9)."""
         held = ScopeKey(self._channel, None) in bases
         if self.dialect.has_tokens and held and position.token(self._channel) is not None:
-            self.keeper.start_from(position, self._channel)
+            self.trail.keeper.start_from(position, self._channel)
             self.state = ScopeState.RESUMING
             self._begun = True
 
@@ -107,7 +105,7 @@ class StreamIntake:
 
     def token(self) -> Secret | None:
         """What a request may ask to resume from: what has been processed (design §5a)."""
-        return self.keeper.token(self._channel) if self.dialect.has_tokens else None
+        return self.trail.current()
 
     def ask(self) -> Secret | None:
         """A request leaves with the token that this returns: what waits will come again (R10)."""
@@ -160,10 +158,7 @@ class StreamIntake:
 
     def drop_token(self) -> None:
         """Resuming leads nowhere, or was refused: the next request carries no token (R13)."""
-        self.keeper.drop(self._channel)
-        if not self._has_base:
-            self.keeper.unblock(self._channel)
-        self._era += 1
+        self.trail.drop(blocked=self._has_base)
         self._tell_gap(GapReason.RESUME_REFUSED)
         self._apply(StreamInput.DOUBTED)
 
@@ -226,7 +221,7 @@ class StreamIntake:
         """A record that changes nothing, and says where to resume."""
         self._note_token(token)
         if token is not None and self.dialect.has_tokens and self.takes_updates:
-            self._mark(token)
+            self.trail.put(token)
 
     def receive_snapshot(self, page: StreamSnapshot, token: Secret | None, *, now: float) -> None:
         """Takes a snapshot or a page of one; the last page replaces everything (HZ-C7, HZ-C8)."""
@@ -288,19 +283,15 @@ class StreamIntake:
         self.anomalies.note(AnomalyCode.ENTRY_REJECTED, self._channel, entry.id or "without id")
         if self._has_base:
             self.doubt("an entry was rejected", now=now)
-        elif entry.token is not None:
-            self.keeper.advance(self._channel, entry.token.reveal())
+        else:
+            self.trail.pass_over(entry)
         return before
 
     def position_after(self, event: Event) -> Position:
         """What `finish` would make of the position."""
         if not self.delivery.holds(event):
             raise LocalProtocolError("asked about an event that is not outstanding")
-        keeper = self.keeper.copy()
-        for marker in self.delivery.try_finish(event, partial(self._advance, keeper)):
-            if marker.moves is not None:
-                marker.moves(keeper)
-        return keeper.value()
+        return self.trail.after(event)
 
     # Helpers.
 
@@ -318,9 +309,9 @@ class StreamIntake:
             self._claim.tell(self.state, self.delivery, fell=before in _FELL_FROM)
 
     def _distrust(self) -> None:
-        self._era += 1
+        self.trail.distrust()
         if self._has_base:
-            self.keeper.drop(self._channel)
+            self.trail.drop(blocked=True)
         self._drop_held(Why.SUPERSEDED)
         self.based = False
         self._apply(StreamInput.DOUBTED)
@@ -338,7 +329,7 @@ class StreamIntake:
             last = entry
             if self.pages.open and not self.journal.put(entry):
                 self._drop_pages("too much traffic between the pages of a snapshot")
-            if not self.delivery.put_entry(entry, self._era):
+            if not self.delivery.put_entry(entry, self.trail.era):
                 self.row.dropped += len(entries) - index - 1
                 self._overflow(now=now)
                 return False
@@ -347,7 +338,7 @@ class StreamIntake:
             if last is not None and last is entries[-1]:
                 last.token = token
             else:
-                self._mark(token)
+                self.trail.put(token)
         return True
 
     def _admit(self, entry: StreamEntry) -> bool:
@@ -426,8 +417,7 @@ class StreamIntake:
         )
         self._waiting += 1
         self.delivery.put(Notice(self._channel, say=partial(self._give, snapshot)))
-        kept = token if self.dialect.has_tokens else None
-        self._put_marker(partial(rest, channel=self._channel, token=kept))
+        self.trail.put_base(token)
         self.based, self._begun = True, True
         self._freshness.accept(whole)
         unproven, self.proof = self.proof is Proof.UNPROVEN, Proof.PROVEN
@@ -440,23 +430,6 @@ class StreamIntake:
     def _give(self, snapshot: StateSnapshot) -> Event:
         self._waiting -= 1
         return snapshot
-
-    def _mark(self, token: Secret) -> None:
-        """The token counts once all before it has been processed."""
-        self._put_marker(partial(move, channel=self._channel, token=token))
-
-    def _put_marker(self, moves: Callable[[PositionKeeper], None]) -> None:
-        era = self._era
-
-        def reached() -> None:
-            if era == self._era:
-                moves(self.keeper)
-
-        def tried(keeper: PositionKeeper) -> None:
-            if era == self._era:
-                moves(keeper)
-
-        self.delivery.put(Notice(self._channel, reached=reached, moves=tried))
 
     def _overflow(self, *, now: float) -> None:
         """The application is too slow: a fresh base, or a gap that is told, never a silent loss."""
@@ -502,16 +475,6 @@ class StreamIntake:
     def _tell_gap(self, reason: GapReason) -> None:
         self.gaps.tell(Gap(since_ms=None, until_ms=None, reason=reason, subscription=self._channel))
 
-    def _finished(self, name: str, era: int, entries: list[Entry]) -> None:
+    def _finished(self, _name: str, era: int, entries: list[Entry]) -> None:
         self.row.applied += len(entries)
-        self._advance(self.keeper, name, era, entries)
-
-    def _advance(self, keeper: PositionKeeper, name: str, era: int, entries: list[Entry]) -> None:
-        """Only the present stretch of trust moves the token (R2)."""
-        if era != self._era or not self.dialect.has_tokens:
-            return
-        for entry in reversed(entries):
-            token = entry.token if isinstance(entry, StreamEntry) else None
-            if token is not None:
-                keeper.advance(name, token.reveal())
-                return
+        self.trail.advance(self.trail.keeper, era, entries)

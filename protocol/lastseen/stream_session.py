@@ -33,6 +33,7 @@ from lastseen.stream_dialect import StreamDialect
 from lastseen.stream_intake import StreamIntake
 from lastseen.stream_turn import Turn
 from lastseen.stream_verdicts import Verdicts
+from lastseen.token_trail import TokenTrail
 
 __all__ = ["StreamSession"]
 
@@ -102,7 +103,7 @@ class StreamSession:
         self._intake = StreamIntake(
             dialect=dialect,
             delivery=self._delivery,
-            keeper=make.tokens(),
+            trail=TokenTrail(dialect.channel, dialect.has_tokens, make.tokens(), self._delivery),
             anomalies=self._anomalies,
             gaps=self._gaps,
             admission=Admission(
@@ -339,7 +340,7 @@ class StreamSession:
     @property
     def position(self) -> Position:
         """What has been processed: the token that may be sent, if there is one."""
-        return self._intake.keeper.value()
+        return self._intake.trail.keeper.value()
 
     def position_after(self, event: Event) -> Position:
         """The position once this event and all given before it are processed (R6, R9).
@@ -445,7 +446,7 @@ class StreamSession:
         if connections.stopped is not None:
             self._turn.give_up()
         commit = self._commits.poll(
-            self._intake.keeper, flush=connections.stopped is not None, now=now
+            self._intake.trail.keeper, flush=connections.stopped is not None, now=now
         )
         if commit is not None:
             self._effects.append(Commit(commit=commit[0], position=commit[1]))

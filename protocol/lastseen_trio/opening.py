@@ -10,7 +10,7 @@ import trio
 
 from lastseen.accounts import Account
 from lastseen.backoff import Rng
-from lastseen.dialects import polynode
+from lastseen.dialects import polymarket_us, polynode
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.errors import ConfigurationError
 from lastseen.history_session import HistorySession
@@ -77,7 +77,7 @@ def open_feed(
 
 @overload
 def open_feed(
-    subscription: StreamDialect,
+    subscription: polymarket_us.Subscription | StreamDialect,
     *,
     url: str,
     key: str | Secret | None = None,
@@ -94,7 +94,11 @@ def open_feed(
 
 def open_feed(
     subscription: (
-        Subscription | polynode.Subscription | Sequence[polynode.Subscription] | StreamDialect
+        Subscription
+        | polynode.Subscription
+        | Sequence[polynode.Subscription]
+        | polymarket_us.Subscription
+        | StreamDialect
     ),
     *,
     url: str,
@@ -119,10 +123,11 @@ def open_feed(
     """Subscribes for as long as the block of `async with` lasts, reconnecting as needed.
 
     The type of `subscription` says which wire is spoken and so which feed comes out: OddsPapi's,
-    one or more of PolyNode's, or one HTTP stream's. `url` is ws:// or wss:// (http:// or https://
-    for a stream, whose path is below it), without the key. `ssl_context` replaces the
-    default one, which checks certificate and host name. `rng` is for jitter; any other than the
-    default makes a run repeatable. A frame above `message_bytes_max` ends its connection.
+    one or more of PolyNode's, or a stream of Polymarket US, for which its dialect may stand. `url`
+    is ws:// or wss:// (for a stream http:// or https://, with its path left out), without the key.
+    `ssl_context` replaces the default one, which checks certificate and host name. `rng` is for
+    jitter; any other than the default makes a run repeatable. A frame above `message_bytes_max`
+    ends its connection.
 
     For OddsPapi, `rest_url` defaults to the same host and port over http or https with the language
     as its path. `store` keeps the place across restarts, with the state. An application that keeps
@@ -164,6 +169,8 @@ def open_feed(
             ssl_context,
         )
         return _opened_with(feed, kept)
+    if isinstance(subscription, polymarket_us.Subscription):
+        subscription = polymarket_us.PolymarketUS(subscription=subscription)
     if isinstance(subscription, StreamDialect):
         kept = store_of(store, position, bases)
         stream = make_stream_feed(

@@ -740,3 +740,16 @@ def test_a_short_lived_bearer_still_serves_its_connect() -> None:
     s.give_token(Bearer(token=Secret("b"), lives_s=5.0))
     s.serve(snapshot({}))
     assert s.state == "synced"
+
+
+def test_hz_k5_a_peer_that_repeats_our_secrets_is_not_quoted() -> None:
+    s = Stage(TOKENS, key=Secret("sesame-open"), anonymous=False).begin()
+    s.drop(s.serve(snapshot({}, token="tok-secret-1")))
+    n = s.open()
+    words = "who is sesame-open, and what is tok-secret-1?"
+    s.drop(n, End(http_status=503, reason=words))
+    end = s.told(Disconnected)[-1]
+    assert end.reason == "who is ***, and what is ***?"
+    shown = repr((s.events, s.session.status(), s.account, s.session._turn, s.commits))
+    assert "sesame" not in shown
+    assert "tok-secret" not in shown
