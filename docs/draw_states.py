@@ -1,4 +1,4 @@
-"""Draws the two lifecycles of `lastseen.states` into `docs/reference/`.
+"""Draws the lifecycles of `lastseen.states` into `docs/reference/`.
 
 `python docs/draw_states.py` writes the page and its pictures; with `--check` it only compares them
 with what it would write, and fails when the tables have moved on.
@@ -18,10 +18,12 @@ import attrs
 from lastseen.states import (
     CONNECTION_TRANSITIONS,
     SCOPE_TRANSITIONS,
+    STREAM_TRANSITIONS,
     ConnectionInput,
     ConnectionState,
     ScopeInput,
     ScopeState,
+    StreamInput,
 )
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -143,7 +145,40 @@ SCOPE = Lifecycle(
     "that is fetched fixture by fixture. A channel reports the state of its worst scope.",
 )
 
-LIFECYCLES = (CONNECTION, SCOPE)
+STREAM = Lifecycle(
+    title="A stream",
+    picture="stream-states.svg",
+    table=STREAM_TRANSITIONS,
+    states=ScopeState,
+    inputs=StreamInput,
+    starts=(_S.COLD,),
+    places={
+        _S.COLD: (0.0, 0.0),
+        _S.SYNCING: (1.25, 0.0),
+        _S.SYNCED: (2.75, 0.0),
+        _S.LIVE_ONLY: (0.0, 1.4),
+        _S.STALE: (1.25, 1.4),
+        _S.RESUMING: (2.75, 1.4),
+    },
+    fills=SCOPE.fills,
+    words={
+        _S.COLD: "Nothing has come yet.",
+        _S.SYNCING: "The request was answered, and the snapshot that begins the stream is awaited. "
+        "Entries that come before it wait, bounded.",
+        _S.SYNCED: "The snapshot and every entry since are covered, or every unit that was asked "
+        "for has come. After a resume that nothing has followed for long it is called unproven.",
+        _S.RESUMING: "There is a token, and the state before is kept: the connection is gone, or "
+        "was answered and has yet to say whether it goes on or begins with a snapshot.",
+        _S.STALE: "What there is must not be trusted, or of a stream without a base: it is not fed "
+        "and cannot come back to where it was.",
+        _S.LIVE_ONLY: "A stream that has no base is fed. Between two gaps that were told, nothing "
+        "is missing of one with tokens.",
+    },
+    opening="A stream over HTTP brings its snapshot itself, or has none. The words are those of a "
+    "scope, in a table of their own, because nothing is ever fetched.",
+)
+
+LIFECYCLES = (CONNECTION, SCOPE, STREAM)
 
 
 def files() -> dict[Path, str]:
@@ -154,13 +189,13 @@ def files() -> dict[Path, str]:
 
 
 def page() -> str:
-    """The page with both lifecycles."""
+    """The page with all lifecycles."""
     parts = [
         "# States\n",
         (
-            "Every transition of a session stands in one of two tables in `lastseen.states`. This "
-            "page is made from them by `python docs/draw_states.py`; a pair that is not listed is "
-            "illegal and changes nothing.\n"
+            "Every transition of a session stands in one of three tables in `lastseen.states`. "
+            "This page is made from them by `python docs/draw_states.py`; a pair that is not "
+            "listed is illegal and changes nothing.\n"
         ),
     ]
     for cycle in LIFECYCLES:

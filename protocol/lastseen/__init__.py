@@ -3,10 +3,19 @@
 `Session` is the machine of a feed with positions, `OddsPapi` a dialect for it, `Replica` a
 reference copy of the state. `HistorySession` is the machine of a feed that catches up from
 histories, `PolyNode` a dialect for that; its subscriptions and plans are in
-`lastseen.dialects.polynode`. The whole public API is on this page; which file decides what is said
-in each module's first line.
+`lastseen.dialects.polynode`. `StreamSession` is the machine of a stream over HTTP that begins with
+its snapshot; streams of one `Account` share its budgets and its tokens. The whole public API is on
+this page; which file decides what is said in each module's first line.
 """
 
+from lastseen.accounts import (
+    PROFILE_2026_09,
+    STRICT,
+    Account,
+    AccountLimits,
+    Bearer,
+    TokenFault,
+)
 from lastseen.dialect import Dialect, End, HttpResponse, ScopeKind, SnapshotFault, SnapshotSource
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.dialects.polynode import PolyNode
@@ -17,9 +26,12 @@ from lastseen.effects import (
     Connect,
     Effect,
     FetchSnapshot,
+    FetchToken,
     Ping,
     Request,
     Send,
+    StreamRequest,
+    Subscribe,
 )
 from lastseen.errors import ConfigurationError, LastseenError, LocalProtocolError, PayloadError
 from lastseen.events import (
@@ -39,6 +51,7 @@ from lastseen.events import (
     ItemChanged,
     LoggedIn,
     Proof,
+    Queued,
     Source,
     StateSnapshot,
     StatusChanged,
@@ -51,7 +64,7 @@ from lastseen.history_session import HistorySession
 from lastseen.lifecycle import ItemState
 from lastseen.machine import Deadline, Machine
 from lastseen.mechanisms import Mechanisms
-from lastseen.options import HistoryOptions, SessionOptions
+from lastseen.options import HistoryOptions, SessionOptions, StreamOptions
 from lastseen.position import Position
 from lastseen.replica import Replica, ReplicaChanges, ScopeImage, Unit
 from lastseen.secret import Secret
@@ -64,9 +77,12 @@ from lastseen.status import (
     HistoryStatus,
     ItemCounts,
     SessionStatus,
+    StreamStatus,
     SubscriptionState,
     SubscriptionStatus,
 )
+from lastseen.stream_dialect import Base, StreamDialect
+from lastseen.stream_session import StreamSession
 
 __all__ = [
     # the machines
@@ -74,6 +90,14 @@ __all__ = [
     "SessionOptions",
     "HistorySession",
     "HistoryOptions",
+    "StreamSession",
+    "StreamOptions",
+    "Account",
+    "AccountLimits",
+    "STRICT",
+    "PROFILE_2026_09",
+    "Bearer",
+    "TokenFault",
     "Machine",
     "Deadline",
     "Mechanisms",
@@ -85,6 +109,8 @@ __all__ = [
     "OddsPapi",
     "Subscription",
     "PolyNode",
+    "StreamDialect",
+    "Base",
     "End",
     "HttpResponse",
     "ScopeKind",
@@ -97,9 +123,12 @@ __all__ = [
     "Commit",
     "Connect",
     "FetchSnapshot",
+    "FetchToken",
     "Ping",
     "Request",
     "Send",
+    "StreamRequest",
+    "Subscribe",
     # events
     "Event",
     "Anomaly",
@@ -118,6 +147,7 @@ __all__ = [
     "ItemState",
     "LoggedIn",
     "Proof",
+    "Queued",
     "Source",
     "StateSnapshot",
     "StatusChanged",
@@ -133,6 +163,7 @@ __all__ = [
     "ItemCounts",
     "ScopeState",
     "SessionStatus",
+    "StreamStatus",
     "SubscriptionState",
     "SubscriptionStatus",
     # the reference copy

@@ -70,9 +70,13 @@ class ConnectGate:
         """Asks for the very first attempt, which waits for nothing."""
         self.due_at = now
 
+    def is_due(self, *, now: float) -> bool:
+        """Whether `take` would succeed."""
+        return self.due_at is not None and now >= self.due_at
+
     def take(self, *, now: float) -> bool:
         """Uses up a due attempt; False when none is due."""
-        if self.due_at is None or now < self.due_at:
+        if not self.is_due(now=now):
             return False
         self.due_at = None
         return True

@@ -63,6 +63,8 @@ class Connection:
     entries: int = 0
     login_waits: bool = False
     """Opened, but the message budget does not allow a login yet."""
+    awaits: str = "login"
+    """What it waits for before it counts, in words."""
     cause: tuple[Failure, str] | None = None
     """Why we ended it ourselves."""
 
@@ -90,6 +92,9 @@ class Connections:
     rng: Rng
     delivery: Delivery
     effects: list[Effect]
+    sockets_max: int
+    listen: Callable[[float], Liveness]
+    """Makes the liveness of a socket that is opened at this moment."""
     classify: Callable[[End, bool], Failure]
     on_lost: Callable[[Connection], None]
     """The owner is gone and nobody has taken its place."""
@@ -97,12 +102,15 @@ class Connections:
     """A connection that was connecting, logging in or fed has ended."""
     query: tuple[tuple[str, str | Secret], ...] = ()
     """What every address ends with, where a wire wants it."""
+    may_connect: Callable[[float], bool] = lambda _: True
+    """Asked when an attempt is due; after a False whoever said it knows when to ask again."""
     owner: Connection | None = attrs.field(init=False, default=None)
     candidate: Connection | None = attrs.field(init=False, default=None)
     """The one that is connecting or logging in."""
     stopped: str | None = attrs.field(init=False, default=None)
     open: dict[int, Connection] = attrs.field(init=False, factory=dict[int, Connection])
-    budget: Budget = attrs.field(init=False)
+    refused: bool = attrs.field(init=False, default=False)
+    """An attempt is due, and `may_connect` does not allow it yet."""
     gate: ConnectGate = attrs.field(init=False)
     _number: int = attrs.field(init=False, default=0)
     _refusals: int = attrs.field(init=False, default=0)
@@ -114,7 +122,6 @@ class Connections:
 
     def __attrs_post_init__(self) -> None:
         options = self.options
-        self.budget = self.mechanisms.budget(options.messages_per_s, 1.0)
         self.gate = self.mechanisms.gate(
             backoff=Backoff(base_s=options.backoff_base_s, cap_s=options.backoff_cap_s),
             rng=self.rng,
@@ -139,17 +146,16 @@ class Connections:
                 cause = (Failure.PLANNED, "moving")
                 self.close(self.owner, _NORMAL, "making room", cause, now=now)
             return
-        if not self.gate.take(now=now):
+        if not self.gate.is_due(now=now):
+            return
+        self.refused = not self.may_connect(now)
+        if self.refused or not self.gate.take(now=now):
             return
         self._number += 1
         timeout = self.options.connect_timeout_s
         connection = Connection(
             number=self._number,
-            liveness=self.mechanisms.liveness(
-                interval_s=self.options.ping_interval_s,
-                timeout_s=self.options.ping_timeout_s,
-                heard_at=now,
-            ),
+            liveness=self.listen(now),
             # The driver's own deadline comes first; this one catches a driver that forgets.
             deadline=now + timeout + self.options.close_timeout_s,
         )
@@ -211,6 +217,7 @@ class Connections:
         cause: tuple[Failure, str],
         *,
         abandon: bool = False,
+        retry_after_s: float | None = None,
         now: float,
     ) -> None:
         """Ends a connection from our side; from now on nothing it sends counts (R10)."""
@@ -221,7 +228,8 @@ class Connections:
         self.effects.append(
             Close(connection=connection.number, code=code, reason=reason, abandon=abandon)
         )
-        self._release(connection, cause[0], None, cause[1], now=now)
+        end = End(retry_after_s=retry_after_s)
+        self._release(connection, cause[0], None, cause[1], end=end, now=now)
 
     def ended(self, number: int, end: End, *, now: float) -> None:
         """A socket is gone, for whatever reason."""
@@ -267,14 +275,13 @@ class Connections:
                 moments.append((connection.liveness.deadline(), "liveness"))
             else:
                 moments.append((connection.deadline, connection.state.value))
-            if connection.login_waits and connection is self.candidate:
-                moments.append((self.budget.earliest(now=0.0), "message budget"))
         if self.stopped is not None:
             return min(moments, default=None)
         if self.gate.stable_at is not None:
             moments.append((self.gate.stable_at, "stable"))
         blocked = self._full and not self._can_make_room
-        if self.gate.due_at is not None and self.candidate is None and not blocked:
+        waits = blocked or self.refused
+        if self.gate.due_at is not None and self.candidate is None and not waits:
             moments.append((self.gate.due_at, "connect"))
         return min(moments, default=None)
 
@@ -290,7 +297,7 @@ class Connections:
 
     @property
     def _full(self) -> bool:
-        return len(self.open) >= min(self.options.connection_limit, _SOCKETS_MAX)
+        return len(self.open) >= min(self.sockets_max, _SOCKETS_MAX)
 
     @property
     def _can_make_room(self) -> bool:
@@ -311,8 +318,10 @@ class Connections:
             del self.open[connection.number]
             connection.apply(ConnectionInput.ENDED)
             return
-        step = "login" if connection.state is ConnectionState.LOGGING_IN else "connect"
-        self.abandon(connection, f"{step} timed out", now=now)
+        waiting = connection.state is ConnectionState.LOGGING_IN
+        self.abandon(
+            connection, f"{connection.awaits if waiting else 'connect'} timed out", now=now
+        )
 
     def _release(
         self,
@@ -321,7 +330,7 @@ class Connections:
         code: int | None,
         reason: str,
         *,
-        end: End | None = None,
+        end: End,
         now: float,
     ) -> None:
         """A connection stopped counting: what follows from that."""
@@ -370,9 +379,9 @@ class Connections:
             self.stop(failure, reason, now=now)
 
     def _try_again(
-        self, connection: Connection, failure: Failure, end: End | None, *, now: float
+        self, connection: Connection, failure: Failure, end: End, *, now: float
     ) -> float | None:
-        at_least = end.retry_after_s or 0.0 if end is not None else 0.0
+        at_least = end.retry_after_s or 0.0
         if failure is Failure.LIMIT:
             at_least = max(at_least, self.options.limit_backoff_s)
         elif failure is Failure.BACKPRESSURE:

@@ -14,9 +14,12 @@ __all__ = [
     "Connect",
     "Effect",
     "FetchSnapshot",
+    "FetchToken",
     "Ping",
     "Request",
     "Send",
+    "StreamRequest",
+    "Subscribe",
 ]
 
 
@@ -94,6 +97,38 @@ class CancelFetch:
 
 @final
 @attrs.frozen(kw_only=True)
+class StreamRequest:
+    """One HTTP POST whose answer is a stream; a `Secret` is revealed on the wire only.
+
+    Host, framing and `Accept-Encoding` are the driver's. `body` may hold a resume token.
+    """
+
+    path: str
+    """Below the base, absolute and percent-encoded."""
+    headers: tuple[tuple[str, str | Secret], ...]
+    body: Secret
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Subscribe:
+    """Send the request on an open connection, and report the answer's head (`handle_answered`)."""
+
+    connection: int
+    request: StreamRequest
+
+
+@final
+@attrs.frozen(kw_only=True)
+class FetchToken:
+    """Obtain a bearer token for the account, and report it with `handle_token`."""
+
+    fetch: int
+    timeout_s: float
+
+
+@final
+@attrs.frozen(kw_only=True)
 class Commit:
     """Make this position durable together with the state it describes (R6); then report it."""
 
@@ -101,5 +136,7 @@ class Commit:
     position: Position
 
 
-Effect = Connect | Send | Ping | Close | FetchSnapshot | CancelFetch | Commit
+Effect = (
+    Connect | Send | Ping | Close | FetchSnapshot | CancelFetch | Commit | Subscribe | FetchToken
+)
 """The closed union of effects."""

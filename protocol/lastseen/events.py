@@ -32,6 +32,7 @@ __all__ = [
     "ItemChanged",
     "LoggedIn",
     "Proof",
+    "Queued",
     "Source",
     "StateSnapshot",
     "StatusChanged",
@@ -141,6 +142,10 @@ class Failure(Enum):
     LIMIT = "limit"
     REJECTED = "rejected"
     """Refused in a way that a second refusal confirms."""
+    UNAUTHENTICATED = "unauthenticated"
+    """Our token was not accepted; a fresh one may be."""
+    RESUME_REFUSED = "resume_refused"
+    """The place to resume from was not accepted: begin anew without it."""
     NOT_A_FEED = "not_a_feed"
     """Answered as no feed would: the same, unless we have been logged in there before."""
     FATAL = "fatal"
@@ -205,6 +210,14 @@ class AnomalyCode(Enum):
     """Something about an item was forgotten before its time, to stay below a cap (HZ-G9)."""
     UNCONFIRMED = "unconfirmed"
     """Most items time out: the confirmations may not be subscribed to (HZ-G17)."""
+    NO_SNAPSHOT = "no_snapshot"
+    """Entries came before the snapshot that they belong on (HZ-C22)."""
+    UNIT_REGRESSED = "unit_regressed"
+    """An entry, or a snapshot, said less of a unit than was known (HZ-F5)."""
+    SESSION_CHANGED = "session_changed"
+    """The peer began anew within one answer."""
+    TOKEN_UNAVAILABLE = "token_unavailable"
+    """No bearer token could be obtained."""
     EVENT_LOOP_BLOCKED = "event_loop_blocked"
     """Nothing ran for a while, not even the answers to pings (HZ-I1)."""
 
@@ -319,6 +332,14 @@ class GapReason(Enum):
     """The peer says so."""
     UNANSWERED = "unanswered"
     """No history came."""
+    AWAY = "away"
+    """We were not connected, and the peer brings nothing back."""
+    RESUME_REFUSED = "resume_refused"
+    """The peer would not go on where we were (`facts/polymarket_us.md` §7.4)."""
+    REPLACED = "replaced"
+    """A snapshot says what became of it, and not what happened."""
+    UNDECODABLE = "undecodable"
+    """A record could not be understood, and nothing brings it back."""
     OVERFLOW = "overflow"
     """The application took them too slowly, so that they were dropped here (R14)."""
 
@@ -336,6 +357,18 @@ class Gap:
     until_ms: int | None
     reason: GapReason
     subscription: Hashable = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Queued:
+    """The account allows no more now: this stream waits in order, `ahead` of it so many others.
+
+    Told when the wait begins; `streams` wait for one to end, `messages` for the rate to allow one.
+    """
+
+    budget: str
+    ahead: int
 
 
 @final
@@ -374,5 +407,6 @@ Event = (
     | Gap
     | Subscribed
     | SubscribeRefused
+    | Queued
 )
 """The closed union of events."""

@@ -7,6 +7,7 @@ import attrs
 
 from lastseen.anomalies import Anomalies
 from lastseen.backoff import Rng
+from lastseen.budget import Budget
 from lastseen.connections import Connection, Connections
 from lastseen.coverage import Coverage
 from lastseen.delivery import Delivery
@@ -77,6 +78,8 @@ class HistorySession:
     _items: Items = attrs.field(init=False)
     _merge: Merge = attrs.field(init=False)
     _connections: Connections = attrs.field(init=False)
+    _budget: Budget = attrs.field(init=False)
+    """Of client messages."""
     _keepalive: Keepalive = attrs.field(init=False)
     _subscriptions: Subscriptions = attrs.field(init=False)
     _coverage: Coverage = attrs.field(init=False)
@@ -116,18 +119,23 @@ class HistorySession:
             rng=self.rng,
             delivery=self._delivery,
             effects=self._effects,
+            sockets_max=options.connection_limit,
+            listen=lambda now: make.liveness(
+                interval_s=options.ping_interval_s, timeout_s=options.ping_timeout_s, heard_at=now
+            ),
             classify=lambda end, _: dialect.classify(end),
             on_lost=lambda _: None,
             on_login_ended=self._connection_ended,
             query=dialect.query,
         )
+        self._budget = make.budget(options.messages_per_s, 1.0)
         self._keepalive = Keepalive(options.keepalive_interval_s, options.login_timeout_s)
         self._subscriptions = Subscriptions(
             options=options,
             dialect=dialect,
             rng=self.rng,
             asks=make.asks(
-                budget=self._connections.budget,
+                budget=self._budget,
                 timeout_s=options.login_timeout_s,
                 attempts_max=options.attempts_max,
             ),
@@ -265,7 +273,7 @@ class HistorySession:
             moments.append((self._subscriptions.deadline(now=0.0), "subscribe"))
             due_at = self._keepalive.due_at
             if due_at is not None and not self._subscriptions.asking:
-                moments.append((connections.budget.earliest(now=due_at), "keepalive"))
+                moments.append((self._budget.earliest(now=due_at), "keepalive"))
         armed = [Deadline(at, reason) for at, reason in moments if at is not None]
         connection = connections.deadline()
         if connection is not None:
@@ -447,6 +455,6 @@ class HistorySession:
         """Pings while nothing is in flight, so that an error can be told from a refusal."""
         if not self._keepalive.is_due(now=now) or self._subscriptions.asking:
             return
-        if self._connections.budget.take(now=now):
+        if self._budget.take(now=now):
             self._keepalive.sent(now=now)
             self._effects.append(Send(connection=source.number, text=self.dialect.ping()))

@@ -21,7 +21,10 @@ from lastseen.identities import Identities
 from lastseen.join import Join
 from lastseen.lifecycle import Lifecycle
 from lastseen.liveness import Liveness
+from lastseen.pages import Pages
 from lastseen.position import PositionKeeper
+from lastseen.progress import Progress
+from lastseen.tokens import TokenKeeper
 
 __all__ = ["Mechanisms"]
 
@@ -52,3 +55,7 @@ class Mechanisms:
     coverage: Callable[..., Coverage] = Coverage
     liveness: Callable[..., Liveness] = Liveness
     budget: Callable[[int, float], Budget] = Budget
+    tokens: Callable[[], TokenKeeper] = TokenKeeper
+    """R2, R6, R9 for a stream."""
+    progress: Callable[[int], Progress] = Progress
+    pages: Callable[[int], Pages] = Pages

@@ -6,7 +6,13 @@ import attrs
 
 from lastseen.errors import ConfigurationError
 
-__all__ = ["ConnectionOptions", "HistoryOptions", "SessionOptions"]
+__all__ = [
+    "ConnectionOptions",
+    "HistoryOptions",
+    "SessionOptions",
+    "SocketOptions",
+    "StreamOptions",
+]
 
 
 def _positive(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
@@ -25,14 +31,9 @@ class ConnectionOptions:
     connect_timeout_s: float = attrs.field(default=10.0, validator=_positive)
     login_timeout_s: float = attrs.field(default=10.0, validator=_positive)
     """The gateway gives a client 10 s; we give it as much to answer (HZ-H8)."""
-    ping_interval_s: float = attrs.field(default=20.0, validator=_positive)
-    ping_timeout_s: float = attrs.field(default=20.0, validator=_positive)
-    """Both from the template of OddsPapi (`facts/oddspapi.md` §7)."""
     close_timeout_s: float = attrs.field(default=5.0, validator=_positive)
     """How long a socket may take to close before its slot counts as free."""
 
-    connection_limit: int = attrs.field(default=5, validator=_positive)
-    """Sockets of this process; OddsPapi allows a key 5 (`facts/oddspapi.md` §8)."""
     backoff_base_s: float = attrs.field(default=1.0, validator=_positive)
     backoff_cap_s: float = attrs.field(default=30.0, validator=_positive)
     limit_backoff_s: float = attrs.field(default=10.0, validator=_positive)
@@ -41,8 +42,6 @@ class ConnectionOptions:
     """How long a login must last before backoff starts anew (R12)."""
     handover_jitter_s: float = attrs.field(default=1.0, validator=_positive)
     """Spread of planned moves, inside the few seconds of grace (HZ-D9)."""
-    messages_per_s: int = attrs.field(default=20, validator=_positive)
-    """The strictest client message rate in the seeds (HZ-H10)."""
 
     delivery_items_max: int = attrs.field(default=100_000, validator=_positive)
     delivery_bytes_max: int = attrs.field(default=64 << 20, validator=_positive)
@@ -51,9 +50,22 @@ class ConnectionOptions:
     """An event loop that stands still for so long is told (HZ-I1)."""
 
 
+@attrs.frozen(kw_only=True)
+class SocketOptions(ConnectionOptions):
+    """What the sessions over WebSockets need besides."""
+
+    ping_interval_s: float = attrs.field(default=20.0, validator=_positive)
+    ping_timeout_s: float = attrs.field(default=20.0, validator=_positive)
+    """Both from the template of OddsPapi (`facts/oddspapi.md` §7)."""
+    connection_limit: int = attrs.field(default=5, validator=_positive)
+    """Sockets of this process; OddsPapi allows a key 5 (`facts/oddspapi.md` §8)."""
+    messages_per_s: int = attrs.field(default=20, validator=_positive)
+    """The strictest client message rate in the seeds (HZ-H10)."""
+
+
 @final
 @attrs.frozen(kw_only=True)
-class SessionOptions(ConnectionOptions):
+class SessionOptions(SocketOptions):
     """The options of a feed with positions (`facts/oddspapi.md`).
 
     Crossing a cap becomes a resync of the scope or channel it hit (R14).
@@ -98,7 +110,7 @@ class SessionOptions(ConnectionOptions):
 
 @final
 @attrs.frozen(kw_only=True)
-class HistoryOptions(ConnectionOptions):
+class HistoryOptions(SocketOptions):
     """The options of a feed that catches up from histories (`facts/polynode.md`).
 
     `login_timeout_s` is how long any request may wait for its answer; a subscribe is the login of
@@ -137,3 +149,43 @@ class HistoryOptions(ConnectionOptions):
     unconfirmed_ratio: float = attrs.field(default=0.5, validator=_positive)
     unconfirmed_items_min: int = attrs.field(default=20, validator=_positive)
     """When such a part of at least so many items has timed out, something is amiss (HZ-G17)."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StreamOptions(ConnectionOptions):
+    """The options of a feed with snapshots in its stream (`facts/polymarket_us.md`).
+
+    `connect_timeout_s` is one deadline over TCP, TLS and the head of the answer (HZ-K9). What all
+    streams of an account share is in `AccountLimits`. Crossing a cap becomes a fresh snapshot, or a
+    `Gap` where a stream has none (R14).
+    """
+
+    limit_backoff_s: float = attrs.field(default=1.0, validator=_positive)
+    """The least wait after a refusal for too much; the backoff grows from there (`facts` §4.5)."""
+    login_timeout_s: float = attrs.field(default=15.0, validator=_positive)
+    """How long the first snapshot, or its next page, may take (HZ-C22); no figure is published."""
+    silence_limit_s: float = attrs.field(default=180.0, validator=_positive)
+    """Without a byte for so long the stream is dead (`facts` §6)."""
+    token_timeout_s: float = attrs.field(default=10.0, validator=_positive)
+    """How long obtaining a bearer token may take."""
+    escalate_after: int = attrs.field(default=3, validator=_positive)
+    """Failures at one token before it is dropped (R13)."""
+
+    hold_items_max: int = attrs.field(default=20_000, validator=_positive)
+    hold_bytes_max: int = attrs.field(default=16 << 20, validator=_positive)
+    """For entries that came before their snapshot."""
+    snapshot_rows_max: int = attrs.field(default=500_000, validator=_positive)
+    """Of all pages of one snapshot together."""
+    units_max: int = attrs.field(default=500_000, validator=_positive)
+    """Units whose progress is remembered."""
+    identities_max: int = attrs.field(default=65_536, validator=_positive)
+    """Entries that are remembered to tell duplicates by (HZ-F1)."""
+    commit_interval_s: float = attrs.field(default=0.25, validator=_positive)
+    commit_items_max: int = attrs.field(default=5000, validator=_positive)
+    commit_retry_cap_s: float = attrs.field(default=5.0, validator=_positive)
+    """As in `SessionOptions`."""
+    report_discarded: bool = False
+    """Tells every duplicate and discarded entry as an event; for reports and tests."""
+    report_commits: bool = False
+    """Tells every position that became durable as an event; for reports and tests."""

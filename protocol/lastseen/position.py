@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from lastseen.errors import ConfigurationError
+from lastseen.secret import Secret
 
 __all__ = ["Cursor", "Position", "PositionKeeper", "parse_cursor", "parse_cursors"]
 
@@ -44,6 +45,17 @@ class Position:
     cursors: tuple[tuple[str, str], ...] = ()
     replayable: tuple[str, ...] | None = None
     """The channels that the peer could replay in this epoch; None when it never said."""
+    tokens: tuple[tuple[str, Secret], ...] = ()
+    """By stream, where a feed resumes by opaque tokens: kept as they came (HZ-F8)."""
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """Those that can be resumed from here."""
+        return frozenset(name for name, _ in (*self.cursors, *self.tokens))
+
+    def token(self, channel: str) -> Secret | None:
+        """The token of a stream, as the peer gave it."""
+        return dict(self.tokens).get(channel)
 
     def cursor(self, channel: str) -> str | None:
         """The cursor of a channel, as the peer spelled it."""
@@ -55,7 +67,8 @@ class Position:
         >>> Position(epoch="e1", cursors=(("scores", "100-5"),)).to_json()
         '{"epoch":"e1","cursors":{"scores":"100-5"},"replayable":null}'
         """
-        stored = _Stored(self.epoch, dict(self.cursors), self.replayable)
+        tokens = {name: token.reveal() for name, token in self.tokens}
+        stored = _Stored(self.epoch, dict(self.cursors), self.replayable, tokens or msgspec.UNSET)
         return msgspec.json.encode(stored).decode()
 
     @classmethod
@@ -68,13 +81,20 @@ class Position:
         for channel, cursor in stored.cursors.items():
             if stored.epoch is None or parse_cursor(cursor) is None:
                 raise ConfigurationError(f"not a position: cursor of {channel!r}")
-        return cls(stored.epoch, tuple(sorted(stored.cursors.items())), stored.replayable)
+        tokens = {} if stored.tokens is msgspec.UNSET else stored.tokens
+        return cls(
+            stored.epoch,
+            tuple(sorted(stored.cursors.items())),
+            stored.replayable,
+            tuple((name, Secret(token)) for name, token in sorted(tokens.items())),
+        )
 
 
 class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     epoch: str | None
     cursors: dict[str, str]
     replayable: tuple[str, ...] | None = None
+    tokens: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def parse_cursor(text: str) -> Cursor | None:
@@ -204,7 +224,7 @@ class PositionKeeper:
 
     def copy(self) -> Self:
         """A keeper to try out what would follow from something."""
-        other = type(self)(self.epoch, self.replayable)
+        other = type(self)(epoch=self.epoch, replayable=self.replayable)
         other._cursors = dict(self._cursors)
         other._candidates = dict(self._candidates)
         other._blocked = set(self._blocked)

@@ -5,16 +5,31 @@ which are enough to bring another copy from the last taking to this one.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Protocol, final
 
 import attrs
 
-from lastseen.dialect import Dialect
 from lastseen.errors import PayloadError
 from lastseen.events import Entry, Event, Proof, StateSnapshot
 from lastseen.shapes import as_object
 
-__all__ = ["Replica", "ReplicaChanges", "ScopeImage", "ScopeName", "Unit"]
+__all__ = ["Replica", "ReplicaChanges", "ScopeImage", "ScopeName", "StateDialect", "Unit"]
+
+
+class StateDialect(Protocol):
+    """What a dialect says of state; every dialect with state has it."""
+
+    def units(self, entry: Entry) -> Mapping[str, Any]:
+        """The units an entry replaces, by unit key; raises `PayloadError`."""
+        ...
+
+    def stamp(self, channel: str, value: Any) -> Any:
+        """A unit's own time, comparable within its kind, or None when it carries none."""
+        ...
+
+    def view(self, units: Mapping[str, Any]) -> dict[str, Any]:
+        """The units that a reader should see, and that can be compared with a snapshot."""
+        ...
 
 
 class Unit(NamedTuple):
@@ -69,7 +84,7 @@ class Replica:
     last `take_changes` are remembered: never more of them than there are units.
     """
 
-    dialect: Dialect
+    dialect: StateDialect
     keep_omitted: bool = False
     tracked: bool = False
     _scopes: dict[ScopeName, _Scope] = attrs.field(init=False, factory=dict[ScopeName, _Scope])

@@ -4,15 +4,15 @@ A channel may have very many scopes, so nobody counts them: each tells its chann
 something changes that a claim of the whole channel rests on.
 """
 
-from collections.abc import Callable
 from typing import final
 
 import attrs
 
+from lastseen.claims import Claim
 from lastseen.dedup import Dedup
-from lastseen.delivery import Delivery, Notice
+from lastseen.delivery import Delivery
 from lastseen.dialect import ScopeKind, SnapshotSource
-from lastseen.events import Entry, Event, Proof, StatusChanged
+from lastseen.events import Entry, Proof
 from lastseen.hold import Hold, Share
 from lastseen.join import at_or_below
 from lastseen.position import Cursor
@@ -112,11 +112,10 @@ class Scope:
     """Verifications in a row that lacked units of the base before."""
     newborn: bool = False
     """Met in the stream after the present roster was asked for, so that it may not be in it."""
-    _unsynced: ScopeState = attrs.field(init=False, default=ScopeState.COLD)
-    _fall_waits: bool = attrs.field(init=False, default=False)
-    _revision: int = attrs.field(init=False, default=0)
+    _claim: Claim = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._claim = Claim(self.key.channel, self.key.entity, lambda: self.proof)
         self.census.total += 1
         self.census.states[self.state] += 1
         self._turn(self.state)
@@ -202,30 +201,7 @@ class Scope:
 
     def announce(self, delivery: Delivery, *, fell: bool = False) -> None:
         """Queues the news of the present state; a fall overtakes what waits (INV-S10)."""
-        self._revision += 1
-        if self.state is ScopeState.SYNCED:
-            revision = self._revision
-            delivery.put(self._notice(lambda: self._rise(revision), lasting=False))
-            return
-        self._unsynced = self.state
-        if not self._fall_waits:
-            self._fall_waits = True
-            delivery.put(self._notice(self._fall, lasting=True), first=fell)
-
-    def _notice(self, say: Callable[[], Event | None], *, lasting: bool) -> Notice:
-        return Notice(self.key.channel, self.key.entity, say=say, lasting=lasting)
-
-    def _rise(self, revision: int) -> Event | None:
-        return self._status(self.state) if revision == self._revision else None
-
-    def _fall(self) -> Event | None:
-        self._fall_waits = False
-        return self._status(self._unsynced)
-
-    def _status(self, state: ScopeState) -> StatusChanged:
-        return StatusChanged(
-            channel=self.key.channel, entity=self.key.entity, state=state, proof=self.proof
-        )
+        self._claim.tell(self.state, delivery, fell=fell)
 
 
 @final

@@ -7,22 +7,17 @@ import attrs
 
 from lastseen.anomalies import Anomalies
 from lastseen.backoff import Backoff, Rng
+from lastseen.budget import Budget
 from lastseen.channels import Channels
 from lastseen.commits import Commits
 from lastseen.connections import Connection, Connections
 from lastseen.control import Control
 from lastseen.delivery import Delivery
 from lastseen.dialect import Dialect, End, HttpResponse, SnapshotFault
+from lastseen.durability import Durability
 from lastseen.effects import CancelFetch, Commit, Effect, FetchSnapshot, Send
 from lastseen.errors import LocalProtocolError
-from lastseen.events import (
-    AnomalyCode,
-    Committed,
-    DurabilityChanged,
-    Entry,
-    Event,
-    Why,
-)
+from lastseen.events import AnomalyCode, Entry, Event, Why
 from lastseen.intake import UNKNOWN, Intake
 from lastseen.join import Join
 from lastseen.logins import Logins
@@ -71,7 +66,10 @@ class Session:
     _rebase: Rebase = attrs.field(init=False)
     _intake: Intake = attrs.field(init=False)
     _connections: Connections = attrs.field(init=False)
+    _budget: Budget = attrs.field(init=False)
+    """Of client messages."""
     _commits: Commits = attrs.field(init=False)
+    _durability: Durability = attrs.field(init=False)
     _logins: Logins = attrs.field(init=False)
     _join: Join = attrs.field(init=False)
     _control: Control = attrs.field(init=False)
@@ -83,6 +81,9 @@ class Session:
         self._position = make.position()
         self._commits = make.commits(
             options.commit_interval_s, options.commit_items_max, options.commit_retry_cap_s
+        )
+        self._durability = Durability(
+            self._commits, self._delivery, self._anomalies, options.report_commits
         )
         self._logins = Logins(self._position, make.escalation(options.escalate_after))
         self._join = make.join()
@@ -119,12 +120,17 @@ class Session:
             anomalies=self._anomalies,
             join=self._join,
         )
+        self._budget = make.budget(options.messages_per_s, 1.0)
         self._connections = Connections(
             options=options,
             mechanisms=make,
             rng=self.rng,
             delivery=self._delivery,
             effects=self._effects,
+            sockets_max=options.connection_limit,
+            listen=lambda now: make.liveness(
+                interval_s=options.ping_interval_s, timeout_s=options.ping_timeout_s, heard_at=now
+            ),
             classify=lambda end, noticed: self.dialect.classify(end, noticed=noticed),
             on_lost=lambda _: self._recovery.lose_connection(),
             on_login_ended=self._login_ended,
@@ -230,16 +236,7 @@ class Session:
 
     def handle_committed(self, commit: int, *, trouble: str | None = None, now: float) -> None:
         """A `Commit` is durable, or because of some trouble nothing of it is."""
-        before = self._commits.failures
-        if self._commits.finished(commit, ok=trouble is None, now=now):
-            if trouble is not None:
-                self._anomalies.note(AnomalyCode.COMMIT_FAILED, None, trouble)
-                if not before:
-                    self._delivery.put(DurabilityChanged(durable=False, detail=trouble), first=True)
-            elif before:
-                self._delivery.put(DurabilityChanged(durable=True, detail=""))
-            if trouble is None and self.options.report_commits:
-                self._delivery.put(Committed(position=self._commits.durable))
+        self._durability.finished(commit, trouble, now=now)
         self._pump(now)
 
     def handle_processed(self, event: Event, *, now: float) -> None:
@@ -318,6 +315,9 @@ class Session:
             (self._snapshots.deadline(), "snapshot"),
             (self._commits.deadline(), "commit"),
         ]
+        candidate = self._connections.candidate
+        if candidate is not None and candidate.login_waits:
+            moments.append((self._budget.earliest(now=0.0), "message budget"))
         armed = [Deadline(at, reason) for at, reason in moments if at is not None]
         connection = self._connections.deadline()
         if connection is not None:
@@ -399,7 +399,7 @@ class Session:
         if source.state is not ConnectionState.LOGGING_IN:
             source.login_waits = False
             return
-        if not self._connections.budget.take(now=now):
+        if not self._budget.take(now=now):
             return
         source.login_waits = False
         source.login_sent = True

@@ -11,6 +11,11 @@ snapshots come one fixture at a time. It is SYNCED when a base and every entry d
 covered; RESUMING when a trusted base waits for a replay; SYNCING while a snapshot is being fetched;
 COLD before the first fetch; STALE when whatever there is must not be trusted and no fetch is under
 way. LIVE_ONLY is for channels with no source of snapshots: delivered, never called synced.
+
+A *stream* with its snapshot inside uses the same words in a table of its own: SYNCING is the wait
+for the snapshot, RESUMING the wait for what a token brings, and also the time in between when there
+is a token to come back with. A stream without any base is LIVE_ONLY while it is fed, RESUMING or
+STALE while it is not: with a token nothing is missed, without one nobody knows what was.
 """
 
 from collections.abc import Mapping
@@ -21,10 +26,12 @@ from typing import Final
 __all__ = [
     "CONNECTION_TRANSITIONS",
     "SCOPE_TRANSITIONS",
+    "STREAM_TRANSITIONS",
     "ConnectionInput",
     "ConnectionState",
     "ScopeInput",
     "ScopeState",
+    "StreamInput",
 ]
 
 
@@ -49,6 +56,26 @@ class ConnectionInput(Enum):
     RECONNECT_NOTICE = "reconnect_notice"
     CLOSE_SENT = "close_sent"
     ENDED = "ended"
+
+
+class StreamInput(Enum):
+    """What can happen to a stream's claim."""
+
+    LOST = "lost"
+    """Its connection, with no token to come back with."""
+    LOST_RESUMABLE = "lost_resumable"
+    OPENED = "opened"
+    """Answered without a token of ours: a base must come first."""
+    OPENED_RESUMED = "opened_resumed"
+    """Answered to a token: a base may come, or what follows the token (`facts` §7.3)."""
+    BASE = "base"
+    """A whole snapshot, or the last of the units asked for."""
+    CONTINUED = "continued"
+    """An update after a token: the state before the drop still holds."""
+    FED = "fed"
+    """A record of a stream that has no base."""
+    DOUBTED = "doubted"
+    """The state is not to be trusted: overflow, bad data, a rejected entry, a new session (R14)."""
 
 
 class ScopeState(Enum):
@@ -138,6 +165,46 @@ SCOPE_TRANSITIONS: Final[Mapping[tuple[ScopeState, ScopeInput], ScopeState]] = M
         (_S.LIVE_ONLY, _X.CONNECTION_LOST): _S.LIVE_ONLY,
         (_S.LIVE_ONLY, _X.LOGIN_COLD): _S.LIVE_ONLY,
         (_S.LIVE_ONLY, _X.DOUBTED): _S.LIVE_ONLY,
+    }
+)
+"""(state, input) → next state; an absent pair is illegal and changes nothing."""
+
+_Y = StreamInput
+
+STREAM_TRANSITIONS: Final[Mapping[tuple[ScopeState, StreamInput], ScopeState]] = MappingProxyType(
+    {
+        (_S.COLD, _Y.LOST): _S.COLD,
+        (_S.COLD, _Y.LOST_RESUMABLE): _S.COLD,
+        (_S.COLD, _Y.OPENED): _S.SYNCING,
+        (_S.COLD, _Y.FED): _S.LIVE_ONLY,
+        (_S.COLD, _Y.DOUBTED): _S.COLD,
+        (_S.SYNCING, _Y.LOST): _S.STALE,
+        (_S.SYNCING, _Y.BASE): _S.SYNCED,
+        (_S.SYNCING, _Y.DOUBTED): _S.STALE,
+        # With a token the state before is trusted to be what the token describes (R9).
+        (_S.RESUMING, _Y.LOST): _S.STALE,
+        (_S.RESUMING, _Y.LOST_RESUMABLE): _S.RESUMING,
+        (_S.RESUMING, _Y.OPENED): _S.SYNCING,
+        (_S.RESUMING, _Y.OPENED_RESUMED): _S.RESUMING,
+        (_S.RESUMING, _Y.BASE): _S.SYNCED,
+        (_S.RESUMING, _Y.CONTINUED): _S.SYNCED,
+        (_S.RESUMING, _Y.FED): _S.LIVE_ONLY,
+        (_S.RESUMING, _Y.DOUBTED): _S.STALE,
+        (_S.SYNCED, _Y.LOST): _S.STALE,
+        (_S.SYNCED, _Y.LOST_RESUMABLE): _S.RESUMING,
+        # A periodic snapshot replaces the base of a stream that stays synced.
+        (_S.SYNCED, _Y.BASE): _S.SYNCED,
+        (_S.SYNCED, _Y.DOUBTED): _S.STALE,
+        (_S.STALE, _Y.LOST): _S.STALE,
+        (_S.STALE, _Y.OPENED): _S.SYNCING,
+        # What was in doubt has no token; this one was processed after its connection was lost.
+        (_S.STALE, _Y.OPENED_RESUMED): _S.RESUMING,
+        (_S.STALE, _Y.FED): _S.LIVE_ONLY,
+        (_S.STALE, _Y.DOUBTED): _S.STALE,
+        (_S.LIVE_ONLY, _Y.LOST): _S.STALE,
+        (_S.LIVE_ONLY, _Y.LOST_RESUMABLE): _S.RESUMING,
+        (_S.LIVE_ONLY, _Y.FED): _S.LIVE_ONLY,
+        (_S.LIVE_ONLY, _Y.DOUBTED): _S.STALE,
     }
 )
 """(state, input) → next state; an absent pair is illegal and changes nothing."""

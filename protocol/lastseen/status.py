@@ -16,6 +16,7 @@ __all__ = [
     "HistoryStatus",
     "ItemCounts",
     "SessionStatus",
+    "StreamStatus",
     "SubscriptionState",
     "SubscriptionStatus",
     "worst",
@@ -191,3 +192,39 @@ class HistoryStatus:
         """Whether something that is wanted has not been asked for, granted, or caught up with."""
         done = (SubscriptionState.LIVE, SubscriptionState.REFUSED)
         return any(status.state not in done for status in self.subscriptions)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StreamStatus:
+    """Everything that the session of one stream claims at this moment."""
+
+    connected: bool
+    """Whether an answer that has delivered something feeds us now."""
+    connections: int
+    """Open sockets, counting those that are closing."""
+    channel: str
+    """The stream's name."""
+    state: ScopeState
+    proof: Proof
+    """Of being synced: unproven after a resume that no update and no snapshot has followed yet."""
+    lag: int
+    """Entries that the application has not finished."""
+    position: Position
+    durable: Position
+    durable_failed: bool
+    """The last commit failed: a restart would start from `durable`."""
+    queued: str | None
+    """Which budget of the account it waits for: `streams`, `messages`, or a `token`."""
+    ahead: int
+    """How many streams come before it."""
+    gaps: int
+    """How often something may have been missed."""
+    stopped: str | None
+    lost_notices: int
+    """Events other than entries, snapshots and gaps that an idle application has lost to a cap."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether the stream is, as far as one of its kind can be."""
+        return self.state in (ScopeState.SYNCED, ScopeState.LIVE_ONLY)

@@ -4,7 +4,6 @@ It holds no protocol state. Whatever happens is told to the session by exactly o
 the effects are drained and started; doing an effect never waits.
 """
 
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeVar, final
 
@@ -19,23 +18,18 @@ from lastseen.effects import (
     Connect,
     Effect,
     FetchSnapshot,
+    FetchToken,
     Ping,
     Send,
+    Subscribe,
 )
 from lastseen.errors import LocalProtocolError
 from lastseen.events import AnomalyCode, Entry, Event
 from lastseen.machine import Machine
 from lastseen.position import Position
 from lastseen.status import Counters
-from lastseen_trio.addresses import Address
 from lastseen_trio.standstill import Standstill
-from lastseen_trio.websocket import (
-    LOST,
-    NO_UPGRADE,
-    Socket,
-    connect,
-    open_room,
-)
+from lastseen_trio.transport import LOST, Head, Line, Order, Transport
 
 __all__ = ["Batches", "Driver"]
 
@@ -51,24 +45,22 @@ _M = TypeVar("_M", bound=Machine)
 class _Link:
     """One connection's tasks."""
 
+    end: End
+    """How it ended, or how it would have if it were cut short now."""
     working: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     """Connecting and receiving; a `Close` ends it."""
     order: Close | None = None
     room: trio.Nursery | None = None
-    socket: Socket | None = None
+    line: Line | None = None
     pinging: bool = False
-    end: End = NO_UPGRADE
-    """How it ended, or how it would have if it were cut short now."""
 
 
 @attrs.define(eq=False, repr=False)
 class Driver(Generic[_M]):
-    """What feeds of every kind share; `Feed` and `HistoryFeed` say how they begin."""
+    """What feeds of every kind share; each kind says how it begins, and what else it does."""
 
     _session: _M
-    _websocket: Address
-    _ssl_context: ssl.SSLContext | None
-    _message_bytes_max: int
+    _transport: Transport
     _nursery: trio.Nursery = attrs.field(init=False)
     _running: trio.CancelScope = attrs.field(
         init=False, factory=lambda: trio.CancelScope(shield=True)
@@ -253,33 +245,33 @@ class Driver(Generic[_M]):
     def _do(self, effect: Effect) -> None:
         match effect:
             case Connect():
-                link = self._links[effect.connection] = _Link()
+                link = self._links[effect.connection] = _Link(end=self._transport.cut_short)
                 self._nursery.start_soon(self._connect, effect, link)
-            case Send() | Ping() | Close():
+            case Send() | Ping() | Subscribe() | Close():
                 if effect.connection in self._links:
                     self._use(self._links[effect.connection], effect)
-            case FetchSnapshot() | CancelFetch() | Commit():
+            case FetchSnapshot() | CancelFetch() | FetchToken() | Commit():
                 self._do_more(effect)
 
-    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+    def _do_more(self, effect: FetchSnapshot | CancelFetch | FetchToken | Commit) -> None:
         """Effects that only some sessions have."""
         raise NotImplementedError
 
-    def _use(self, link: _Link, effect: Send | Ping | Close) -> None:
+    def _use(self, link: _Link, effect: Order | Close) -> None:
         if isinstance(effect, Close):
             link.order = effect
             link.working.cancel()
-        elif link.room is not None and link.socket is not None:
-            if isinstance(effect, Send):
-                link.room.start_soon(link.socket.send, effect.text)
-            elif not link.pinging:
+        elif link.room is not None and link.line is not None:
+            if isinstance(effect, Ping):
+                if link.pinging:
+                    return
                 link.pinging = True
-                link.room.start_soon(self._ping, effect.connection, link, link.socket)
+            link.room.start_soon(self._perform, effect, link, link.line)
 
     async def _connect(self, effect: Connect, link: _Link) -> None:
         """The whole life of one connection."""
         try:
-            async with open_room() as link.room:
+            async with self._transport.room() as link.room:
                 await self._converse(effect, link)
                 link.room.cancel_scope.cancel()
         finally:
@@ -291,40 +283,42 @@ class Driver(Generic[_M]):
         assert link.room is not None
         try:
             with link.working:
-                opened = await connect(
-                    link.room,
-                    self._websocket.with_query(effect.query),
-                    timeout_s=effect.timeout_s,
-                    ssl_context=self._ssl_context,
-                    message_bytes_max=self._message_bytes_max,
-                )
+                opened = await self._transport.open(link.room, effect)
                 if isinstance(opened, End):
                     link.end = opened
                     return
-                link.socket, link.end = opened, LOST
+                link.line, link.end = opened, LOST
                 self._step(lambda now: self._session.handle_opened(effect.connection, now=now))
                 link.end = await self._receive(effect.connection, opened)
             order = link.order
-            if order is not None and not order.abandon and link.socket is not None:
+            if order is not None and not order.abandon and link.line is not None:
                 timeout_s = self._session.options.close_timeout_s
-                await link.socket.close(order.code, order.reason, timeout_s=timeout_s)
+                await link.line.close(order.code, order.reason, timeout_s=timeout_s)
         finally:
-            if link.socket is not None:
-                await link.socket.abort()
+            if link.line is not None:
+                await link.line.abort()
 
-    async def _receive(self, connection: int, socket: Socket) -> End:
-        while not isinstance(received := await socket.receive(), End):
+    async def _receive(self, connection: int, line: Line) -> End:
+        while not isinstance(received := await line.receive(), End):
+            if isinstance(received, Head):
+                self._answered(connection, received)
+                continue
             frames = received
             self._step(lambda now: self._session.handle_frames(connection, frames, now=now))  # noqa: B023 - called at once
         return received
 
-    async def _ping(self, connection: int, link: _Link, socket: Socket) -> None:
+    def _answered(self, connection: int, head: Head) -> None:
+        """The head of an answer came, where a request is what begins a feed."""
+        raise NotImplementedError
+
+    async def _perform(self, order: Order, link: _Link, line: Line) -> None:
         try:
-            answered = await socket.ping()
+            alive = await line.perform(order)
         finally:
-            link.pinging = False
-        if answered:
-            self._step(lambda now: self._session.handle_alive(connection, now=now))
+            if isinstance(order, Ping):
+                link.pinging = False
+        if alive:
+            self._step(lambda now: self._session.handle_alive(order.connection, now=now))
 
 
 @final

@@ -1,6 +1,6 @@
 """The feeds an application holds, one kind for each way to catch up, over one driver."""
 
-from collections.abc import Awaitable, Callable
+import ssl
 from typing import assert_never, final
 
 import attrs
@@ -9,18 +9,17 @@ import trio
 from lastseen.dialect import Dialect, HttpResponse, SnapshotFault
 from lastseen.dialects import polynode
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
-from lastseen.effects import CancelFetch, Commit, FetchSnapshot
-from lastseen.events import Entry, Event
+from lastseen.effects import CancelFetch, Commit, FetchSnapshot, FetchToken
 from lastseen.history_session import HistorySession
 from lastseen.lifecycle import ItemKey, ItemState
-from lastseen.position import Position
 from lastseen.secret import Secret
 from lastseen.session import Session
 from lastseen.status import HistoryStatus, SessionStatus
 from lastseen_trio.addresses import Address
 from lastseen_trio.driver import Batches, Driver
 from lastseen_trio.http import fetch_snapshot
-from lastseen_trio.store import Binding, CommitError, Restored, Store
+from lastseen_trio.kept import KeptDriver
+from lastseen_trio.store import Binding
 
 __all__ = ["Batches", "Feed", "HistoryFeed"]
 
@@ -29,7 +28,7 @@ _LANGUAGE = "en"
 
 @final
 @attrs.define(eq=False, repr=False)
-class Feed(Driver[Session]):
+class Feed(KeptDriver[Session]):
     """Every event of a subscription, in order. Made by `open_feed`.
 
     Iterating is taking: asking for the next event says that the last one is done with. Leaving the
@@ -39,22 +38,12 @@ class Feed(Driver[Session]):
 
     _key: Secret
     _rest: Address | None
-    _store: Store
+    _ssl_context: ssl.SSLContext | None
     _fetches: dict[int, trio.CancelScope] = attrs.field(
         init=False, factory=dict[int, trio.CancelScope]
     )
-    _restored: Restored = attrs.field(init=False, factory=Restored)
 
     # For the application.
-
-    def position_after(self, event: Event) -> Position:
-        """The position once this event, and all given before it, are processed.
-
-        For an application that keeps its state in a database of its own: store this in the
-        transaction that stores what the event does, and hand it to `open_feed` at the next start
-        (R6, R9). Raises `LocalProtocolError` for an event that is not outstanding.
-        """
-        return self._session.position_after(event)
 
     def resync(self, channel: str | None = None) -> None:
         """Asks for a fresh snapshot of one channel, or of all."""
@@ -64,49 +53,28 @@ class Feed(Driver[Session]):
         """Changes the subscription by a new login; the old one feeds until that is accepted."""
         dialect = OddsPapi(subscription=subscription, key=self._key)
         if self._session.status().stopped is None:
-            self._store.rebind(self._binding(dialect))
+            self._store.rebind(self._binding_of(dialect))
         self._step(lambda now: self._session.handle_resubscribe(dialect, now=now))
 
     def status(self) -> SessionStatus:
         """What the session claims at this moment."""
         return self._session.status()
 
-    @property
-    def restored(self) -> Restored:
-        """What the store brought back when the feed was opened."""
-        return self._restored
-
-    def _finish(self, events: list[Event]) -> None:
-        """What the application is done with joins the state that the next commit makes durable."""
-        while events:
-            taken = self._store.take(events)
-            if taken == len(events):
-                self._processed(events[-1])
-                return
-            unreadable, events = events[taken], events[taken + 1 :]
-            assert isinstance(unreadable, Entry)
-            self._reject(unreadable)
-
     # The driver.
 
-    async def restore(self) -> None:
-        """Asks the store for what it kept; `open_feed` does so before the feed runs."""
-        self._restored = await self._store.open(self._binding(self._session.dialect))
+    def _binding(self) -> Binding:
+        return self._binding_of(self._session.dialect)
 
-    def _binding(self, dialect: Dialect) -> Binding:
+    def _binding_of(self, dialect: Dialect) -> Binding:
         return Binding(
             dialect=dialect,
             name=dialect.name,
-            endpoint=str(self._websocket),
+            endpoint=str(self._transport.address),
             account=self._key,
             subscription=dialect.identity,
         )
 
-    def _begin(self, now: float) -> None:
-        kept = self._restored
-        self._session.handle_begin(kept.position, kept.bases, note=kept.note, now=now)
-
-    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+    def _do_more(self, effect: FetchSnapshot | CancelFetch | FetchToken | Commit) -> None:
         match effect:
             case FetchSnapshot():
                 scope = self._fetches[effect.fetch] = trio.CancelScope()
@@ -115,9 +83,9 @@ class Feed(Driver[Session]):
                 if effect.fetch in self._fetches:
                     self._fetches[effect.fetch].cancel()
             case Commit():
-                # Staged now: later events must not be in what this position describes (R6).
-                write = self._store.stage(effect.position)
-                self._nursery.start_soon(self._commit, effect.commit, write)
+                self._start_commit(effect)
+            case FetchToken():
+                raise NotImplementedError
             case _:
                 assert_never(effect)
 
@@ -134,15 +102,7 @@ class Feed(Driver[Session]):
             return self._rest
         dialect = self._session.dialect
         assert isinstance(dialect, OddsPapi)
-        return _rest_beside(self._websocket, dialect.subscription.lang or _LANGUAGE)
-
-    async def _commit(self, commit: int, write: Callable[[], Awaitable[None]]) -> None:
-        trouble: str | None = None
-        try:
-            await write()
-        except (CommitError, OSError) as error:
-            trouble = str(error) or type(error).__name__
-        self._step(lambda now: self._session.handle_committed(commit, trouble=trouble, now=now))
+        return _rest_beside(self._transport.address, dialect.subscription.lang or _LANGUAGE)
 
 
 @final

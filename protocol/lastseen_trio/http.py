@@ -1,6 +1,7 @@
-"""Snapshots over HTTP/1.1: GETs below a base, one deadline, nothing believed that may be cut."""
+"""Questions over HTTP/1.1: one deadline, no redirect, nothing believed that may be cut."""
 
 import ssl
+from collections.abc import Sequence
 from typing import Final, final
 from urllib.parse import quote, urlencode
 
@@ -13,7 +14,7 @@ from lastseen.effects import FetchSnapshot, Request
 from lastseen.secret import Secret
 from lastseen_trio.addresses import Address, dial, explain
 
-__all__ = ["BODY_BYTES_MAX", "fetch_snapshot"]
+__all__ = ["BODY_BYTES_MAX", "fetch_snapshot", "post_form"]
 
 BODY_BYTES_MAX: Final = 32 << 20
 """Of all bodies of a fetch together: room for more than 20,000 fixtures of about 1 KiB; decoded
@@ -21,6 +22,7 @@ they take many times as much."""
 
 _HEAD_BYTES_MAX: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
+_FORM_ANSWER_BYTES_MAX: Final = 64 * 1024
 
 
 class _FaultError(Exception):
@@ -63,6 +65,28 @@ async def fetch_snapshot(
     return SnapshotFault(reason="timed out")
 
 
+async def post_form(
+    address: Address,
+    form: Sequence[tuple[str, str | Secret]],
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    body_bytes_max: int = _FORM_ANSWER_BYTES_MAX,
+) -> HttpResponse | SnapshotFault:
+    """Posts a form and returns the answer, under the rules of `fetch_snapshot`.
+
+    A `Secret` in the form is revealed on the wire only. Put a deadline around it.
+    """
+    line = _Line(address, ssl_context, body_bytes_max)
+    try:
+        return await line.post_form(form)
+    except _FaultError as fault:
+        return SnapshotFault(reason=str(fault), permanent=fault.permanent)
+    except (OSError, trio.BrokenResourceError) as error:
+        return SnapshotFault(reason=explain(error))
+    finally:
+        await line.hang_up()
+
+
 @final
 @attrs.define(eq=False)
 class _Line:
@@ -78,6 +102,14 @@ class _Line:
     async def get(self, request: Request) -> HttpResponse:
         stream = await self._ready()
         await stream.send_all(self._written(request))
+        return await self._answer(stream)
+
+    async def post_form(self, form: Sequence[tuple[str, str | Secret]]) -> HttpResponse:
+        stream = await self._ready()
+        await stream.send_all(self._written_form(form))
+        return await self._answer(stream)
+
+    async def _answer(self, stream: trio.abc.Stream) -> HttpResponse:
         head = await self._head(stream)
         body = await self._body(stream)
         return HttpResponse(
@@ -120,6 +152,22 @@ class _Line:
         data = self._http.send(message)
         assert data is not None
         return data + (self._http.send(h11.EndOfMessage()) or b"")
+
+    def _written_form(self, form: Sequence[tuple[str, str | Secret]]) -> bytes:
+        body = urlencode([(name, _plain(value)) for name, value in form]).encode()
+        message = h11.Request(
+            method="POST",
+            target=self.base.target,
+            headers=[
+                ("Host", self.base.authority),
+                ("Accept", "application/json"),
+                ("Accept-Encoding", "identity"),
+                ("Content-Type", "application/x-www-form-urlencoded"),
+                ("Content-Length", str(len(body))),
+            ],
+        )
+        parts = (message, h11.Data(data=body), h11.EndOfMessage())
+        return b"".join(self._http.send(part) or b"" for part in parts)
 
     async def _head(self, stream: trio.abc.Stream) -> h11.Response:
         while True:

@@ -117,7 +117,6 @@ def _open(
 
 def _bases(loaded: Loaded) -> frozenset[ScopeKey]:
     """The scopes of every channel with a cursor, and the channel itself, which may be empty."""
-    channels = {channel for channel, _ in loaded.position.cursors}
-    return frozenset(ScopeKey(channel, None) for channel in channels) | {
+    return frozenset(ScopeKey(channel, None) for channel in loaded.position.channels) | {
         ScopeKey(*name) for name in loaded.scopes
     }

@@ -283,7 +283,7 @@ class Database:
             position = Position.from_json(self.meta.position)
         except ConfigurationError:
             raise UnfitError("is damaged (position)") from None
-        resumable = {channel for channel, _ in position.cursors}
+        resumable = position.channels
         units: dict[int, dict[str, Unit] | None] = {}
         images: dict[ScopeName, ScopeImage] = {}
         row_count, crc_sum = 0, 0

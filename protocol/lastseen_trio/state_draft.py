@@ -53,10 +53,11 @@ class Draft:
                 self._guarded(name, units, None)
 
     def storable(self, position: Position) -> Position:
-        """Without the cursors of channels that are not whole in the file (R9)."""
+        """Without the cursors and tokens of channels that are not whole in the file (R9)."""
         lacking = {channel for channel, _ in self.unstorable}
         cursors = tuple(pair for pair in position.cursors if pair[0] not in lacking)
-        return attrs.evolve(position, cursors=cursors)
+        tokens = tuple(pair for pair in position.tokens if pair[0] not in lacking)
+        return attrs.evolve(position, cursors=cursors, tokens=tokens)
 
     def _guarded(
         self, name: ScopeName, units: Mapping[str, Unit], image: ScopeImage | None

@@ -5,11 +5,10 @@ from typing import Protocol, final
 
 import attrs
 
-from lastseen.dialect import Dialect
 from lastseen.errors import LastseenError, PayloadError
 from lastseen.events import Event
 from lastseen.position import Position
-from lastseen.replica import Replica
+from lastseen.replica import Replica, StateDialect
 from lastseen.secret import Secret
 from lastseen.snapshots import ScopeKey
 
@@ -29,7 +28,7 @@ class CommitError(LastseenError):
 class Binding:
     """What kept state belongs to: under another binding it means nothing (HZ-E8)."""
 
-    dialect: Dialect
+    dialect: StateDialect
     name: str
     """Of the dialect."""
     endpoint: str

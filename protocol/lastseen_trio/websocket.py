@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import final
 
 import attrs
@@ -12,16 +12,18 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 from wsproto.utilities import LocalProtocolError
 
 from lastseen.dialect import End
+from lastseen.effects import Connect, Ping, Send
 from lastseen.secret import Secret
 from lastseen_trio.addresses import Address, dial, explain
 from lastseen_trio.frames import QUEUE_ITEMS, Frame, receive_batch
+from lastseen_trio.transport import LOST, Order
 from lastseen_trio.upgrade import WRITE_TIMEOUT_S, UpgradeStream
 
 __all__ = [
-    "LOST",
     "MESSAGE_BYTES_MAX",
     "NO_UPGRADE",
     "Socket",
+    "WebSockets",
     "connect",
     "open_room",
     "open_socket",
@@ -32,9 +34,6 @@ MESSAGE_BYTES_MAX = 4 << 20
 
 NO_UPGRADE = End(reason="upgrade failed: not a WebSocket answer")
 """How an attempt ended whose block was cut short."""
-
-LOST = End(code=1006, reason="connection lost")
-"""How an open connection ended whose block was cut short."""
 
 
 @asynccontextmanager
@@ -65,6 +64,13 @@ class Socket:
             return await receive_batch(self._websocket)
         except ConnectionClosed as closed:
             return self._end(closed)
+
+    async def perform(self, order: Order) -> bool:
+        """Sends, or pings and waits for the answer."""
+        if isinstance(order, Send):
+            await self.send(order.text)
+            return False
+        return isinstance(order, Ping) and await self.ping()
 
     async def send(self, text: Secret) -> None:
         """Sends one text frame; when that fails, `receive` tells."""
@@ -100,6 +106,31 @@ class Socket:
         if reason.code == LOST.code:
             return LOST
         return End(code=int(reason.code), reason=reason.reason or "")
+
+
+@final
+@attrs.frozen(kw_only=True, eq=False)
+class WebSockets:
+    """The transport of feeds over WebSockets."""
+
+    address: Address
+    ssl_context: ssl.SSLContext | None = None
+    message_bytes_max: int = MESSAGE_BYTES_MAX
+    cut_short: End = attrs.field(init=False, default=NO_UPGRADE)
+
+    def room(self) -> AbstractAsyncContextManager[trio.Nursery]:
+        """As `open_room`."""
+        return open_room()
+
+    async def open(self, room: trio.Nursery, order: Connect) -> Socket | End:
+        """As `connect`, with what the session wants in the query."""
+        return await connect(
+            room,
+            self.address.with_query(order.query),
+            timeout_s=order.timeout_s,
+            ssl_context=self.ssl_context,
+            message_bytes_max=self.message_bytes_max,
+        )
 
 
 async def connect(

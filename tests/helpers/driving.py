@@ -21,9 +21,11 @@ from lastseen.effects import (
     Commit,
     Connect,
     FetchSnapshot,
+    FetchToken,
     Ping,
     Request,
     Send,
+    Subscribe,
 )
 from lastseen.events import Entry, Event, StateSnapshot, StatusChanged
 from lastseen.mechanisms import Mechanisms
@@ -157,9 +159,7 @@ class Driver:
 
     def __attrs_post_init__(self) -> None:
         self.replica = self.empty_replica()
-        self.session = Session(
-            self.replica.dialect, random.Random(self.seed), self.options, self.mechanisms
-        )
+        self._make_session(self.seed)
 
     def empty_replica(self) -> Replica:
         subscription = Subscription(channels=self.channels, sport_ids=(10,))
@@ -168,9 +168,7 @@ class Driver:
     def reborn(self, replica: Replica) -> None:
         """The process died; another one starts with this state and has yet to begin."""
         self.replica = replica
-        self.session = Session(
-            replica.dialect, random.Random(self.seed + self.steps), self.options, self.mechanisms
-        )
+        self._make_session(self.seed + self.steps)
         for memory in (
             self.sockets,
             self.fetches,
@@ -182,6 +180,11 @@ class Driver:
         ):
             memory.clear()
         self.promoted = None
+
+    def _make_session(self, seed: int) -> None:
+        dialect = self.replica.dialect
+        assert isinstance(dialect, OddsPapi)
+        self.session = Session(dialect, random.Random(seed), self.options, self.mechanisms)
 
     # The loop.
 
@@ -241,6 +244,8 @@ class Driver:
                 case Commit():
                     self.commits[effect.commit] = effect.position
                     self.commit_began(effect.commit, effect.position)
+                case Subscribe() | FetchToken():
+                    raise AssertionError("an effect of a stream over HTTP")
 
     def _sent(self, socket: Socket, text: str) -> None:
         value = json.loads(text)

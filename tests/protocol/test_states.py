@@ -1,4 +1,4 @@
-"""Both lifecycles as tables, over their whole product."""
+"""The lifecycles as tables, over their whole product."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -17,15 +17,18 @@ from lastseen.snapshots import ScopeKey
 from lastseen.states import (
     CONNECTION_TRANSITIONS,
     SCOPE_TRANSITIONS,
+    STREAM_TRANSITIONS,
     ConnectionInput,
     ConnectionState,
     ScopeInput,
     ScopeState,
+    StreamInput,
 )
 
 TABLES = [
     (CONNECTION_TRANSITIONS, ConnectionState, ConnectionInput, [ConnectionState.CONNECTING]),
     (SCOPE_TRANSITIONS, ScopeState, ScopeInput, [ScopeState.COLD, ScopeState.LIVE_ONLY]),
+    (STREAM_TRANSITIONS, ScopeState, StreamInput, [ScopeState.COLD]),
 ]
 Table = Mapping[tuple[Any, Any], Any]
 
@@ -63,7 +66,21 @@ def test_every_open_connection_can_end_and_can_be_closed_by_us() -> None:
 
 
 def test_the_count_of_legal_pairs_is_known() -> None:
-    assert (len(CONNECTION_TRANSITIONS), len(SCOPE_TRANSITIONS)) == (14, 26)
+    tables = (CONNECTION_TRANSITIONS, SCOPE_TRANSITIONS, STREAM_TRANSITIONS)
+    assert [len(table) for table in tables] == [14, 26, 29]
+
+
+def test_a_stream_that_is_lost_or_in_doubt_claims_nothing() -> None:
+    """INV-S10, and R13: what was doubted has no token to come back with."""
+    good = {ScopeState.SYNCED, ScopeState.LIVE_ONLY}
+    for what in (StreamInput.LOST, StreamInput.LOST_RESUMABLE, StreamInput.DOUBTED):
+        assert not good & {
+            after for (_, given_), after in STREAM_TRANSITIONS.items() if given_ is what
+        }
+        for state in good:
+            assert (state, what) in STREAM_TRANSITIONS
+    for state in ScopeState:
+        assert STREAM_TRANSITIONS[state, StreamInput.DOUBTED] in (ScopeState.COLD, ScopeState.STALE)
 
 
 def test_a_lost_connection_and_a_doubt_leave_no_scope_synced() -> None:

@@ -20,6 +20,7 @@ from lastseen.events import (
     HistoryApplied,
     ItemChanged,
     LoggedIn,
+    Queued,
     StateSnapshot,
     StatusChanged,
     Stopped,
@@ -134,6 +135,8 @@ class JsonLines:
                 members = {"event": "subscribed", **_about(event)}
             case SubscribeRefused():
                 members = {"event": "subscribe_refused", **_about(event)}
+            case Queued():
+                members = {"event": "queued", **attrs.asdict(event)}
         return [json_line(members)]
 
     def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:

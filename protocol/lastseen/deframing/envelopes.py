@@ -1,0 +1,88 @@
+"""Connect's envelopes: a flag byte, a length of four bytes, and so many bytes (`facts` §0).
+
+The last envelope says whether the stream has ended well; a body that stops without it was cut.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+import attrs
+import msgspec
+
+__all__ = ["Envelopes"]
+
+_HEAD_BYTES: Final = 5
+_COMPRESSED: Final = 0x01
+_END: Final = 0x02
+
+
+class _Trailer(msgspec.Struct):
+    error: Any = None
+
+
+_trailer = msgspec.json.Decoder(_Trailer).decode
+
+
+@final
+@attrs.define(eq=False, repr=False)
+class Envelopes:
+    r"""The end is given out as a record when it says what went wrong, and only then.
+
+    >>> reader = Envelopes(record_bytes_max=100)
+    >>> reader.feed(b"\x00\x00\x00\x00\x02{}\x02\x00\x00\x00\x02{}"), reader.ended
+    ([b'{}'], True)
+    """
+
+    record_bytes_max: int
+    fault: str | None = attrs.field(init=False, default=None)
+    ended: bool = attrs.field(init=False, default=False)
+    _buffer: bytearray = attrs.field(init=False, factory=bytearray)
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """The records that these bytes complete; what comes after the end means nothing."""
+        if self.fault is not None or self.ended:
+            return ()
+        buffer, at = self._buffer, 0
+        buffer += data
+        records: list[bytes] = []
+        while len(buffer) - at >= _HEAD_BYTES:
+            flags = buffer[at]
+            size = int.from_bytes(buffer[at + 1 : at + _HEAD_BYTES], "big")
+            if (fault := self._fault_of(flags, size)) is not None:
+                self.fault = fault
+                break
+            end = at + _HEAD_BYTES + size
+            if len(buffer) < end:
+                break
+            record = bytes(buffer[at + _HEAD_BYTES : end])
+            at = end
+            if flags & _END:
+                self.ended = True
+                if _has_error(record):
+                    records.append(record)
+                break
+            records.append(record)
+        if self.ended or self.fault is not None:
+            buffer.clear()
+        elif at:
+            del buffer[:at]
+        return records
+
+    def _fault_of(self, flags: int, size: int) -> str | None:
+        if flags & _COMPRESSED:
+            return "a compressed envelope, which was not asked for"
+        if flags & ~_END:
+            return f"an envelope with unknown flags {flags:#04x}"
+        if size > self.record_bytes_max:
+            return f"a record of more than {self.record_bytes_max} bytes"
+        return None
+
+
+def _has_error(record: bytes) -> bool:
+    """Whether the end tells of an error; one that cannot be read may."""
+    if not record:
+        return False
+    try:
+        return _trailer(record).error is not None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return True

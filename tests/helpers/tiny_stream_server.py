@@ -1,0 +1,88 @@
+"""A little HTTP server on h11 for streams: each request is answered by a script of the test."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import h11
+import trio
+
+__all__ = ["Exchange", "TinyStreamServer"]
+
+
+@attrs.define(eq=False)
+class Exchange:
+    """One request, and the stream it may be answered on."""
+
+    stream: trio.abc.Stream
+    http: h11.Connection
+    request: h11.Request
+    body: bytes
+    at: float
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.decode(): value.decode() for name, value in self.request.headers}
+
+    async def begin(self, *headers: tuple[str, str], status: int = 200) -> None:
+        fields = [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked"), *headers]
+        await self._send(h11.Response(status_code=status, headers=fields))
+
+    async def send(self, *pieces: bytes) -> None:
+        """Each piece becomes a chunk."""
+        for piece in pieces:
+            await self._send(h11.Data(data=piece))
+
+    async def end(self) -> None:
+        await self._send(h11.EndOfMessage())
+
+    async def refuse(self, status: int, body: bytes = b"{}", *headers: tuple[str, str]) -> None:
+        fields = [("Content-Length", str(len(body))), *headers]
+        await self._send(h11.Response(status_code=status, headers=fields))
+        await self._send(h11.Data(data=body))
+        await self.end()
+
+    async def _send(self, event: Any) -> None:
+        await self.stream.send_all(self.http.send(event) or b"")
+
+
+@attrs.define(eq=False)
+class TinyStreamServer:
+    """Counts connections and requests; `handle` says what each gets, and ends the connection."""
+
+    handle: Callable[[Exchange], Awaitable[None]]
+    exchanges: list[Exchange] = attrs.field(factory=list)
+    open: int = 0
+    most_open: int = 0
+
+    async def __call__(self, stream: trio.abc.Stream) -> None:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            exchange = await self._read(stream)
+            if exchange is not None:
+                self.exchanges.append(exchange)
+                await self.handle(exchange)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            self.open -= 1
+            await trio.aclose_forcefully(stream)
+
+    async def _read(self, stream: trio.abc.Stream) -> Exchange | None:
+        http = h11.Connection(h11.SERVER)
+        request: h11.Request | None = None
+        body = b""
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                http.receive_data(bytes(await stream.receive_some()))
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                assert request is not None
+                return Exchange(stream, http, request, body, trio.current_time())
+            else:
+                return None
