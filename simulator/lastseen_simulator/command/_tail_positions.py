@@ -20,9 +20,9 @@ from lastseen_simulator.command._tail_lines import Lines, printable
 from lastseen_simulator.command._tail_view import View
 from lastseen_trio import Feed, MemoryStore, SQLiteStore, open_feed
 
-__all__ = ["PositionSource", "PositionView"]
+__all__ = ["STYLES", "PositionSource", "PositionView"]
 
-_STYLES: Mapping[ScopeState, str] = {
+STYLES: Mapping[ScopeState, str] = {
     ScopeState.SYNCED: "green",
     ScopeState.LIVE_ONLY: "cyan",
     ScopeState.STALE: "red",
@@ -172,7 +172,7 @@ class PositionView:
             claim = claims[row.channel]
             table.add_row(
                 printable(row.channel),
-                Text(claim.state.value, style=_STYLES.get(claim.state, "yellow")),
+                Text(claim.state.value, style=STYLES.get(claim.state, "yellow")),
                 claim.proof.value if claim.state is ScopeState.SYNCED else "",
                 f"{row.synced_scopes}/{row.scopes}",
                 f"{rates.get(row.channel, 0.0):.1f}",

@@ -18,6 +18,7 @@ from lastseen.events import (
     ItemCause,
     ItemChanged,
     LoggedIn,
+    Queued,
     Stopped,
     Subscribed,
     SubscribeRefused,
@@ -91,6 +92,8 @@ def _said(event: Event) -> str | None:
         return f"history: {event.events} events, {event.new} of them new"
     if isinstance(event, Gap):
         return f"gap: events {_between(event)} may be missing ({event.reason.value})"
+    if isinstance(event, Queued):
+        return f"waits for {event.budget}, {event.ahead} ahead"
     if isinstance(event, Subscribed):
         warned = "".join(f"; {warning}" for warning in event.warnings)
         return printable(f"subscribed to {name_of(event.subscription)}{warned}")

@@ -8,24 +8,27 @@ from functools import partial
 from math import isnan
 from typing import Any, Final
 
+import attrs
 import click
 import trio
 from click.core import ParameterSource
 
-from lastseen.dialects import polynode
+from lastseen.dialects import polymarket_us, polynode
 from lastseen.dialects.oddspapi import DEFAULT_CHANNELS, Subscription
 from lastseen.dialects.oddspapi.channels import CHANNELS
 from lastseen.errors import ConfigurationError
-from lastseen.options import HistoryOptions, SessionOptions
+from lastseen.options import HistoryOptions, SessionOptions, StreamOptions
 from lastseen.secret import Secret
 from lastseen_simulator.command import CommandError
 from lastseen_simulator.command._tail_histories import HistorySource
 from lastseen_simulator.command._tail_lines import JsonLines, Lines, ReportLines
 from lastseen_simulator.command._tail_positions import PositionSource
 from lastseen_simulator.command._tail_run import Plan, follow
+from lastseen_simulator.command._tail_streams import StreamSource
 from lastseen_simulator.command._tail_view import Source
 from lastseen_simulator.command._tail_words import HumanLines
 from lastseen_simulator.gateway.options import DEMO_KEY
+from lastseen_simulator.polymarket_us.options import DEMO_KEY as POLYMARKET_US_DEMO_KEY
 from lastseen_simulator.polynode.options import DEMO_KEY as POLYNODE_DEMO_KEY
 from lastseen_trio.addresses import Address
 from lastseen_trio.groups import alone
@@ -35,6 +38,7 @@ __all__ = ["tail"]
 
 EVERY_CHANNEL: Final = "all"
 DEFAULT_PRESET: Final = polynode.Preset.SETTLEMENTS.value
+DEFAULT_STREAM: Final = polymarket_us.Stream.ORDERS.value
 LANGUAGE: Final = "en"
 UNUSABLE_STATE: Final = 5
 
@@ -99,6 +103,39 @@ def _histories(
         plan=polynode.PLANS[given["plan"]],
         options=HistoryOptions(pending_timeout_s=given["pending_timeout_s"]),
     )
+
+
+def _streams(
+    *, url: str, key: Secret, told: bool, as_report: bool, given: Mapping[str, Any]
+) -> Source:
+    names = _parts(given["channels"] or DEFAULT_STREAM)
+    if len(names) != 1:
+        raise ConfigurationError("a stream is one request: name one channel")
+    if given["token_url"] is not None:
+        Address.from_url(given["token_url"], schemes=("http", "https"))
+    return StreamSource(
+        subscription=polymarket_us.Subscription(
+            stream=_stream(names[0]),
+            account=given["account"],
+            symbols=_parts(given["symbols"] or ""),
+        ),
+        url=url,
+        key=key,
+        token_url=given["token_url"],
+        client_id=given["client_id"],
+        options=StreamOptions(
+            report_discarded=as_report, report_commits=given["state"] is not None and told
+        ),
+        state=given["state"],
+    )
+
+
+def _stream(name: str) -> polymarket_us.Stream:
+    try:
+        return polymarket_us.Stream(name)
+    except ValueError:
+        known = ", ".join(stream.value for stream in polymarket_us.Stream)
+        raise ConfigurationError(f"no such stream: {name} (streams: {known})") from None
 
 
 def _preset(name: str) -> polynode.Preset:
@@ -169,22 +206,37 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-_DIALECTS: Final[Mapping[str, tuple[Callable[..., Source], str, frozenset[str]]]] = {
-    "oddspapi": (
-        _positions,
-        DEMO_KEY,
-        frozenset(
+@attrs.frozen(kw_only=True)
+class _Dialect:
+    make: Callable[..., Source]
+    """Makes a source of the options."""
+    demo_key: str
+    own: frozenset[str]
+    """The options that mean something to it, and not to all."""
+    schemes: tuple[str, ...] = ("ws", "wss")
+
+
+_DIALECTS: Final[Mapping[str, _Dialect]] = {
+    "oddspapi": _Dialect(
+        make=_positions,
+        demo_key=DEMO_KEY,
+        own=frozenset(
             {"rest", "sports", "fixtures", "futures", "bookmakers", "receive_type", "state"}
             | {"until_synced", "connection_limit"}
         ),
     ),
-    "polynode": (
-        _histories,
-        POLYNODE_DEMO_KEY,
-        frozenset({"wallets", "slugs", "tokens", "compress", "plan", "pending_timeout_s"}),
+    "polynode": _Dialect(
+        make=_histories,
+        demo_key=POLYNODE_DEMO_KEY,
+        own=frozenset({"wallets", "slugs", "tokens", "compress", "plan", "pending_timeout_s"}),
+    ),
+    "polymarket-us": _Dialect(
+        make=_streams,
+        demo_key=POLYMARKET_US_DEMO_KEY,
+        own=frozenset({"account", "symbols", "token_url", "client_id", "state", "until_synced"}),
+        schemes=("http", "https"),
     ),
 }
-"""By dialect: what makes a source of the options, the demo key, and the options of its own."""
 
 
 @click.command(
@@ -202,6 +254,7 @@ is tried with the public demo key when there is none.
   restored          file, epoch, cursors, units; the first, with --state
   committed         epoch, cursors: now in the file with their state
   durability        durable, detail: commits began to fail, or work again
+  queued            budget, ahead: the account allows no more now
   subscribed        subscription, id, warnings
   subscribe_refused subscription, code, message
   history_applied   subscription, events, new
@@ -233,6 +286,7 @@ Examples:
   lastseen tail ws://127.0.0.1:8765/ws --state feed.db
   lastseen tail wss://feed.example/ws --channels odds --fixtures id1000042088112233 --json
   lastseen tail ws://127.0.0.1:8765/ws --dialect polynode --slugs demo-market
+  lastseen tail http://127.0.0.1:8765 --dialect polymarket-us --channels orders
 """,
 )
 @click.argument("url", required=False, envvar="LASTSEEN_WS_URL")
@@ -249,8 +303,9 @@ Examples:
     envvar="LASTSEEN_CHANNELS",
     show_envvar=True,
     help=(
-        f"Channels, with commas; {EVERY_CHANNEL!r} for every one there is. For polynode, presets.  "
-        f"[default: {','.join(DEFAULT_CHANNELS)}; polynode: {DEFAULT_PRESET}]"
+        f"Channels, with commas; {EVERY_CHANNEL!r} for every one there is. For polynode, presets; "
+        f"for polymarket-us, one stream.  [default: {','.join(DEFAULT_CHANNELS)}; "
+        f"polynode: {DEFAULT_PRESET}; polymarket-us: {DEFAULT_STREAM}]"
     ),
 )
 @click.option(
@@ -273,9 +328,11 @@ Examples:
     "--state",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help="oddspapi: keep state and position here, and go on from it after a restart.",
+    help="Not for polynode: keep state and position here, and go on from it after a restart.",
 )
-@click.option("--until-synced", is_flag=True, help="oddspapi: stop once every channel is synced.")
+@click.option(
+    "--until-synced", is_flag=True, help="Not for polynode: stop once every channel is synced."
+)
 @click.option(
     "--connection-limit",
     type=click.IntRange(1),
@@ -304,6 +361,16 @@ Examples:
     default=15.0,
     show_default=True,
     help="polynode: how long a pending item may wait for its outcome.",
+)
+@click.option("--account", help="polymarket-us: whose orders, positions and trades.")
+@click.option("--symbols", help="polymarket-us: only these instruments, with commas.")
+@click.option(
+    "--token-url",
+    metavar="URL",
+    help="polymarket-us: get bearer tokens here; LASTSEEN_API_KEY is then the client's secret.",
+)
+@click.option(
+    "--client-id", default="lastseen", show_default=True, help="polymarket-us: with --token-url."
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines on standard output.")
 @click.option("--report", "as_report", is_flag=True, help="The report of a client under test.")
@@ -339,11 +406,16 @@ def tail(
 ) -> int:
     """Follow a feed: log in, catch up, stay current, and say what that proves.
 
-    URL is the WebSocket's, or LASTSEEN_WS_URL. Until it has logged in once it gives up after some
+    URL is the WebSocket's, or LASTSEEN_WS_URL; of a stream over HTTP, scheme, host and port, or
+    LASTSEEN_HTTP_URL. Until it has logged in once it gives up after some
     --attempts; from then on it comes back after every loss. Ctrl-C ends it with a summary.
     """
+    kind = _DIALECTS[dialect]
+    if "http" in kind.schemes and url == os.environ.get("LASTSEEN_WS_URL"):
+        url = os.environ.get("LASTSEEN_HTTP_URL")
     if not url:
-        raise click.UsageError("give a URL, or set LASTSEEN_WS_URL")
+        variable = "LASTSEEN_HTTP_URL" if "http" in kind.schemes else "LASTSEEN_WS_URL"
+        raise click.UsageError(f"give a URL, or set {variable}")
     if as_json + as_report + quiet > 1:
         raise click.UsageError("only one of --json, --report and --quiet")
     if duration_s is not None and isnan(duration_s):
@@ -351,11 +423,10 @@ def tail(
     _check_options(context, dialect)
     at_terminal = not (as_json or as_report or quiet) and sys.stdout.isatty()
     try:
-        address = Address.from_url(url, schemes=("ws", "wss"))
-        make, demo_key, _ = _DIALECTS[dialect]
-        key = _key(address, demo_key)
+        address = Address.from_url(url, schemes=kind.schemes)
+        key = _key(address, kind.demo_key)
         told = as_json or as_report
-        source = make(url=url, key=key, told=told, as_report=as_report, given=given)
+        source = kind.make(url=url, key=key, told=told, as_report=as_report, given=given)
     except ConfigurationError as error:
         raise CommandError(str(error), exit_code=2) from error
     plan = Plan(
@@ -375,10 +446,10 @@ def tail(
 
 def _check_options(context: click.Context, dialect: str) -> None:
     """Refuses options that mean something to another dialect only."""
-    for name, (_, _, own) in _DIALECTS.items():
+    for name, kind in _DIALECTS.items():
         for parameter in context.command.params:
             typed = context.get_parameter_source(parameter.name or "")
-            foreign = parameter.name in own and parameter.name not in _DIALECTS[dialect][2]
+            foreign = parameter.name in kind.own and parameter.name not in _DIALECTS[dialect].own
             if foreign and typed is ParameterSource.COMMANDLINE:
                 option = parameter.opts[0]
                 raise click.UsageError(f"{option} is for --dialect {name}, not for {dialect}")
