@@ -74,6 +74,10 @@ class StreamIntake:
     """This answer brought a base or a token: whoever resumes got somewhere (R13)."""
     row: Row = attrs.field(init=False, factory=Row)
     _channel: str = attrs.field(init=False)
+    _base: Base = attrs.field(init=False)
+    _has_tokens: bool = attrs.field(init=False)
+    _has_base: bool = attrs.field(init=False)
+    """Whether there is a state that can be had anew."""
     _claim: Claim = attrs.field(init=False)
     _begun: bool = attrs.field(init=False, default=False)
     """Something was once handed on, here or before a restart: there is something to miss."""
@@ -86,7 +90,11 @@ class StreamIntake:
     """Snapshots that the application has not taken."""
 
     def __attrs_post_init__(self) -> None:
-        self._channel = self.dialect.channel
+        dialect = self.dialect
+        self._channel, self._base = dialect.channel, dialect.base
+        self._has_tokens = dialect.has_tokens
+        every = self._base is Base.UNITS and dialect.units_asked is None
+        self._has_base = self._base is not Base.NONE and not every
         self._claim = Claim(self._channel, None, lambda: self.proof)
 
     # The life of a subscription.
@@ -94,7 +102,7 @@ class StreamIntake:
     def restore(self, position: Position, bases: Collection[ScopeKey]) -> None:
         """Starts from a token, if the state that it describes is still there (R9)."""
         held = ScopeKey(self._channel, None) in bases
-        if self.dialect.has_tokens and held and position.token(self._channel) is not None:
+        if self._has_tokens and held and position.token(self._channel) is not None:
             self.trail.keeper.start_from(position, self._channel)
             self.state = ScopeState.RESUMING
             self._begun = True
@@ -125,7 +133,7 @@ class StreamIntake:
         self._expect_base()
         if resumed:
             self._apply(StreamInput.OPENED_RESUMED)
-        elif self.dialect.base is Base.NONE and self._begun:
+        elif self._base is Base.NONE and self._begun:
             self._tell_gap(GapReason.AWAY)
 
     def begin_anew(self) -> None:
@@ -133,7 +141,7 @@ class StreamIntake:
         self.anomalies.note(AnomalyCode.SESSION_CHANGED, self._channel, "the peer began anew")
         self.admission.forget_all()
         self._resumed = self.based = False
-        if self.dialect.base is Base.NONE:
+        if self._base is Base.NONE:
             self._tell_gap(GapReason.AWAY)
             return
         self._distrust()
@@ -142,7 +150,7 @@ class StreamIntake:
     def _expect_base(self) -> None:
         self._freshness.restart()
         self.admission.rebased = False
-        if self.dialect.base is Base.UNITS:
+        if self._base is Base.UNITS:
             # A book may begin anew with each subscription; only within it times must not go back.
             self.admission.progress.replace({})
             self._missing = set(self.dialect.units_asked or ())
@@ -167,7 +175,7 @@ class StreamIntake:
     @property
     def takes_updates(self) -> bool:
         """Whether an update would be handed on, and not held until there is a base."""
-        if self.dialect.base is not Base.SNAPSHOT:
+        if self._base is not Base.SNAPSHOT:
             return True
         if self.state is ScopeState.SYNCED:
             return True
@@ -211,7 +219,7 @@ class StreamIntake:
             # From here on something can be missed, though nothing may have happened yet.
             self._begun = True
             self._apply(StreamInput.FED)
-        elif self.dialect.base is Base.UNITS and not self._missing:
+        elif self._base is Base.UNITS and not self._missing:
             self.based = self.moved = True
             self.proof = Proof.PROVEN
             if self.state is not ScopeState.SYNCED:
@@ -220,7 +228,7 @@ class StreamIntake:
     def receive_token(self, token: Secret | None) -> None:
         """A record that changes nothing, and says where to resume."""
         self._note_token(token)
-        if token is not None and self.dialect.has_tokens and self.takes_updates:
+        if token is not None and self._has_tokens and self.takes_updates:
             self.trail.put(token)
 
     def receive_snapshot(self, page: StreamSnapshot, token: Secret | None, *, now: float) -> None:
@@ -295,13 +303,6 @@ class StreamIntake:
 
     # Helpers.
 
-    @property
-    def _has_base(self) -> bool:
-        base = self.dialect.base
-        return base is Base.SNAPSHOT or (
-            base is Base.UNITS and self.dialect.units_asked is not None
-        )
-
     def _apply(self, what: StreamInput) -> None:
         before = self.state
         self.state = STREAM_TRANSITIONS.get((before, what), before)
@@ -317,7 +318,7 @@ class StreamIntake:
         self._apply(StreamInput.DOUBTED)
 
     def _note_token(self, token: Secret | None) -> None:
-        if token is not None and self.dialect.has_tokens:
+        if token is not None and self._has_tokens:
             self.moved = True
 
     def _hand_on(self, entries: Sequence[StreamEntry], token: Secret | None, *, now: float) -> bool:
@@ -334,7 +335,7 @@ class StreamIntake:
                 self._overflow(now=now)
                 return False
         self._begun = True
-        if token is not None and self.dialect.has_tokens:
+        if token is not None and self._has_tokens:
             if last is not None and last is entries[-1]:
                 last.token = token
             else:
