@@ -18,7 +18,7 @@ from lastseen.secret import Secret
 __all__ = ["PROFILE_2026_09", "STRICT", "Account", "AccountLimits", "Bearer", "Place", "TokenFault"]
 
 WINDOW_MARGIN: Final = 1.05
-"""Messages need unequal time to arrive, so that a window of the peer may see more of them."""
+"""Clocks do not run alike, so that a window of the peer may be a little longer than ours."""
 
 _REFUSALS_MAX: Final = 2
 """Refusals of a token in a row before it is believed (HZ-H6)."""
@@ -112,6 +112,8 @@ class Place:
     """The driver's: called when it may be this session's turn. It must not call a session."""
     streams: int = attrs.field(init=False, default=0)
     """Slots that it holds."""
+    messages: int = attrs.field(init=False, default=0)
+    """Sent, and not known to have arrived."""
 
     def take_stream(self, *, now: float) -> bool:
         """Takes a slot when it is this one's turn; otherwise it waits in line."""
@@ -134,13 +136,31 @@ class Place:
             self.account.wake_next()
 
     def take_message(self, *, now: float) -> bool:
-        """Uses one client message when it is this one's turn; otherwise it waits in line."""
-        account = self.account
-        if not account.messages_line.join(self) or not account.messages.take(now=now):
+        """Takes one client message when it is this one's turn; otherwise it waits in line.
+
+        It is on its way until `message_arrived`.
+        """
+        first = self.account.messages_line.join(self)
+        at = self.message_at() if first else None
+        if at is None or now < at:
             return False
-        account.messages_line.leave(self)
-        account.wake_next()
+        self.account.messages_line.leave(self)
+        self.messages += 1
+        self.account.messages_on_way += 1
+        self.account.wake_next()
         return True
+
+    def message_arrived(self, *, now: float) -> None:
+        """The peer has a message by now, or will never have it: it counts from here.
+
+        Whatever is sent a window later cannot reach the peer sooner than a window after it, however
+        long each was on its way.
+        """
+        if self.messages:
+            self.messages -= 1
+            self.account.messages_on_way -= 1
+            self.account.messages.record(now=now)
+            self.account.wake_next()
 
     def give_up(self) -> None:
         """Waits for nothing any more."""
@@ -148,9 +168,11 @@ class Place:
         self.account.messages_line.leave(self)
         self.account.wake_next()
 
-    def leave(self) -> None:
+    def leave(self, *, now: float) -> None:
         """The session is gone, with all its sockets."""
         self.account.forget_fetch(self)
+        while self.messages:
+            self.message_arrived(now=now)
         while self.streams:
             self.return_stream()
         self.give_up()
@@ -165,10 +187,12 @@ class Place:
         return account.paused_until
 
     def message_at(self) -> float | None:
-        """When `take_message` can succeed; None while others come first."""
-        if not self.account.messages_line.is_first(self):
+        """When `take_message` can succeed; None while others, or arrivals, come first."""
+        account = self.account
+        wanted = account.messages_on_way + 1
+        if not account.messages_line.is_first(self) or wanted > account.limits.messages:
             return None
-        return self.account.messages.earliest(now=float("-inf"))
+        return account.messages.earliest(wanted, now=float("-inf"))
 
 
 @attrs.define(eq=False)
@@ -182,6 +206,7 @@ class Account:
     limits: AccountLimits = STRICT
     refresh_before_s: float = attrs.field(default=30.0, kw_only=True, validator=_positive)
     messages: Budget = attrs.field(init=False)
+    messages_on_way: int = attrs.field(init=False, default=0)
     open_streams: int = attrs.field(init=False, default=0)
     streams_line: Line = attrs.field(init=False, factory=Line)
     messages_line: Line = attrs.field(init=False, factory=Line)

@@ -39,6 +39,12 @@ class Budget:
         self._used_at.extend([now] * count)
         return True
 
+    def record(self, *, now: float) -> None:
+        """A use that was allowed before is over only now, and counts from here."""
+        while self._used_at and self._used_at[0] + self.window_s <= now:
+            self._used_at.popleft()
+        self._used_at.append(now)
+
     def pause(self, seconds: float, *, now: float) -> None:
         """The peer said when to come back: nothing until then, and nothing is forgotten."""
         self._paused_until = max(self._paused_until, now + seconds)

@@ -82,6 +82,8 @@ class StreamSession:
     _turn: Turn = attrs.field(init=False)
     _verdicts: Verdicts = attrs.field(init=False)
     _answers: Answers = attrs.field(init=False)
+    _asked: set[int] = attrs.field(init=False, factory=set[int])
+    """The connections whose request may still be on its way."""
     _leased: set[int] = attrs.field(init=False, factory=set[int])
     """The connections whose slot we hold: until the socket is really gone."""
     _verdict: Failure = attrs.field(init=False, default=Failure.UNKNOWN)
@@ -202,6 +204,7 @@ class StreamSession:
     def handle_answered(self, connection: int, content_type: str | None, *, now: float) -> None:
         """The head of a success arrived; a refusal is told by `handle_closed` instead."""
         source = self._connections.open.get(connection)
+        self._arrived(connection, now=now)
         if source is not None:
             self._answers.begin(source, content_type, now=now)
         self._pump(now)
@@ -231,6 +234,7 @@ class StreamSession:
                 self._status = end.http_status
             self._connections.ended(connection, end, now=now)
             self._status = None
+        self._arrived(connection, now=now)
         if connection in self._leased:
             self._leased.discard(connection)
             self.place.return_stream()
@@ -281,14 +285,14 @@ class StreamSession:
         self._connections.tick(now=now)
         self._pump(now)
 
-    def leave(self) -> None:
+    def leave(self, *, now: float) -> None:
         """The driver is gone, and every socket with it: others of the account may have its place.
 
         The last call; what follows it is ignored by the account, not by this session.
         """
         self._leased.clear()
         self.place.wake = None
-        self.place.leave()
+        self.place.leave(now=now)
 
     # Out: what to do, what to tell, when to come back.
 
@@ -423,12 +427,19 @@ class StreamSession:
         token = self._intake.ask()
         if token is not None:
             source.login_position = Position(tokens=((self.dialect.channel, token),))
+        self._asked.add(source.number)
         self._effects.append(
             Subscribe(
                 connection=source.number,
                 request=self.dialect.request(token=token, bearer=self._turn.bearer),
             )
         )
+
+    def _arrived(self, connection: int, *, now: float) -> None:
+        """The peer has answered a request, or its socket is gone."""
+        if connection in self._asked:
+            self._asked.discard(connection)
+            self.place.message_arrived(now=now)
 
     def _pump(self, now: float) -> None:
         """Turns what has become possible into effects."""

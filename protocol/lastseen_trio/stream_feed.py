@@ -58,7 +58,7 @@ class StreamFeed(KeptDriver[StreamSession]):
         try:
             await super().run(task_status=task_status)
         finally:
-            self._session.leave()
+            self._session.leave(now=trio.current_time())
 
     def _binding(self) -> Binding:
         dialect = self._session.dialect

@@ -150,8 +150,8 @@ def test_a_slot_is_held_until_the_socket_is_really_gone() -> None:
 def test_a_session_whose_driver_died_leaves_its_place() -> None:
     account = Account(AccountLimits(streams=1))
     one, two, three = (Stage(account=account).begin() for _ in range(3))
-    two.session.leave()
-    one.session.leave()
+    two.session.leave(now=0.0)
+    one.session.leave(now=0.0)
     three.advance(0.0)
     assert three.sockets
     assert account.open_streams == 1
@@ -164,6 +164,12 @@ def test_messages_wait_in_order_and_the_wait_is_not_the_peers() -> None:
         stage.open()
     assert [len(stage.requests) for stage in stages] == [1, 1, 0, 0]
     assert [stage.session.status().queued for stage in stages[2:]] == ["messages"] * 2
+    # What is on its way counts from when it has arrived.
+    for stage in stages[:2]:
+        stage.now = 5.0
+        stage.answer(1)
+    for stage in stages[2:]:
+        stage.advance(5.0)
     for stage in stages[2:]:
         stage.advance(31.4)
         assert not stage.requests
@@ -176,6 +182,42 @@ def test_messages_wait_in_order_and_the_wait_is_not_the_peers() -> None:
     assert not stages[2].closing
     stages[2].advance(2.0)
     assert stages[2].closing
+
+
+def test_messages_that_never_arrive_give_way_when_their_socket_is_gone() -> None:
+    account = Account(AccountLimits(messages=1))
+    one, two = Stage(account=account).begin(), Stage(account=account).begin()
+    n = one.open()
+    two.open()
+    two.advance(5.0)
+    assert not two.requests
+    one.advance(5.0).drop(n)
+    two.advance(1.0)
+    assert not two.requests
+    two.advance(0.1)
+    assert two.requests
+
+
+def test_no_delay_on_the_way_puts_too_many_into_a_window_of_the_peer() -> None:
+    rng = random.Random(3)
+    account = Account(AccountLimits(messages=5))
+    places = [account.join() for _ in range(12)]
+    arrivals: list[float] = []
+    answers: list[tuple[float, int]] = []
+    now = 0.0
+    for _ in range(4000):
+        now += 0.02
+        for at, n in [answer for answer in answers if answer[0] <= now]:
+            answers.remove((at, n))
+            places[n].message_arrived(now=now)
+        for n, place in enumerate(places):
+            if not place.messages and place.take_message(now=now):
+                answered = now + rng.choice([0.01, 0.3, 1.5])
+                arrivals.append(rng.uniform(now, answered))
+                answers.append((answered, n))
+    arrivals.sort()
+    assert len(arrivals) > 100
+    assert most_in_a_second(arrivals) == 5
 
 
 def test_one_refusal_for_too_much_quiets_the_whole_account() -> None:
@@ -197,6 +239,8 @@ def test_the_newer_profile_allows_bursts_and_twenty_streams() -> None:
         stage.open()
     assert sum(len(stage.requests) for stage in stages) == 20
     assert not any(stage.sockets for stage in stages[20:])
+    for stage in stages[:20]:
+        stage.answer(1)
     assert account.messages.earliest(5980, now=0.0) == 0.0
     assert account.messages.earliest(5981, now=0.0) >= 60.0
 

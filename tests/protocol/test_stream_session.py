@@ -730,7 +730,7 @@ def test_a_fetch_whose_session_is_gone_is_made_by_another() -> None:
     account = Account()
     one, two = fetching(account=account), fetching(account=account)
     assert (one.fetches, two.fetches) == ([1], [])
-    one.session.leave()
+    one.session.leave(now=0.0)
     two.advance(0.1)
     assert two.fetches == [2]
 

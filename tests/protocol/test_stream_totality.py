@@ -13,6 +13,7 @@ from lastseen.accounts import Bearer, TokenFault
 from lastseen.dialect import End
 from lastseen.dialects.polymarket_us import PolymarketUS, Stream, Subscription
 from lastseen.stream_dialect import Base
+from lastseen.stream_messages import StreamEntry
 
 OPTIONS = StreamOptions(
     delivery_items_max=20, hold_items_max=5, identities_max=10, units_max=5, snapshot_rows_max=10
@@ -63,8 +64,7 @@ def test_any_calls_in_any_order(schedule: tuple[Toy, int, int]) -> None:
         number = rng.randint(1, len(s.connects) + 1)
         s.now += rng.choice([0.0, 0.0, 0.1, 1.0, 20.0, 200.0])
         end = End(http_status=rng.choice([None, 400, 401, 403, 429, 503]), reason="so it ended")
-        taken = list(session._delivery._taken)
-        given = [e for e in taken if hasattr(e, "raw")]
+        given = [e for e in session._delivery._taken if isinstance(e, StreamEntry)]
         match rng.randrange(12):
             case 0:
                 session.handle_opened(number, now=s.now)
@@ -85,9 +85,10 @@ def test_any_calls_in_any_order(schedule: tuple[Toy, int, int]) -> None:
             case 10 if given:
                 session.handle_processed(rng.choice(given), now=s.now)
             case 11:
-                answer = Bearer(token=Secret("b"), lives_s=rng.choice([0.1, 180.0]))
-                fault = TokenFault(reason="no", permanent=rng.random() < 0.3)
-                session.handle_token(rng.randint(0, 3), rng.choice([answer, fault]), now=s.now)
+                answer: Bearer | TokenFault = TokenFault(reason="no", permanent=rng.random() < 0.3)
+                if rng.random() < 0.5:
+                    answer = Bearer(token=Secret("b"), lives_s=rng.choice([0.1, 180.0]))
+                session.handle_token(rng.randint(0, 3), answer, now=s.now)
             case _:
                 session.handle_alive(number, now=s.now)
         s.settle()
