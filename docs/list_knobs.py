@@ -11,10 +11,12 @@ from typing import Any
 
 from lastseen_simulator.gateway.options import GatewayOptions
 from lastseen_simulator.knobs import Knob, knobs_in
+from lastseen_simulator.polymarket_us.options import PolymarketUSOptions
 from lastseen_simulator.polynode.options import PolyNodeOptions
 
 PAGE = Path(__file__).parent / "reference/knobs.md"
 POLYNODE_PAGE = Path(__file__).parent / "reference/polynode-knobs.md"
+POLYMARKET_US_PAGE = Path(__file__).parent / "reference/polymarket-us-knobs.md"
 BEGIN, END = "<!-- the tables begin -->\n", "<!-- the tables end -->\n"
 
 _NOTHING = "\N{EN DASH}"
@@ -45,7 +47,11 @@ def _lines(knobs: tuple[Knob, ...]) -> Iterator[str]:
 
 def main(arguments: list[str]) -> int:
     """Writes, or with `--check` compares; 1 when a page is out of step."""
-    pages = ((PAGE, GatewayOptions), (POLYNODE_PAGE, PolyNodeOptions))
+    pages: tuple[tuple[Path, type[Any]], ...] = (
+        (PAGE, GatewayOptions),
+        (POLYNODE_PAGE, PolyNodeOptions),
+        (POLYMARKET_US_PAGE, PolymarketUSOptions),
+    )
     return max(_bring_up_to_date(page, options, arguments) for page, options in pages)
 
 

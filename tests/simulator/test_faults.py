@@ -186,23 +186,30 @@ def test_a_wrong_fault_file_names_its_line(text: str, line: int, reason: str) ->
 @pytest.mark.parametrize(
     ("text", "dialects"),
     [
-        ("on open", "oddspapi polynode"),
+        ("on open", "oddspapi polynode polymarket-us"),
         ("on login", "oddspapi"),
         ("on subscribe 2", "polynode"),
         ("after login_ok", "oddspapi"),
-        ("before snapshot", "polynode"),
-        ("after error", "oddspapi polynode"),
-        ("every 5 frame", "oddspapi polynode"),
-        ("after replayed 3", "oddspapi"),
-        ("after live 3 of trade", "oddspapi polynode"),
-        ("on request /ws", "oddspapi polynode"),
-        ("at 3", "oddspapi polynode"),
+        ("before snapshot", "polynode polymarket-us"),
+        ("after error", "oddspapi polynode polymarket-us"),
+        ("every 5 frame", "oddspapi polynode polymarket-us"),
+        ("after replayed 3", "oddspapi polymarket-us"),
+        ("after live 3 of trade", "oddspapi polynode polymarket-us"),
+        ("on request /ws", "oddspapi polynode polymarket-us"),
+        ("at 3", "oddspapi polynode polymarket-us"),
     ],
 )
 def test_a_position_is_in_the_dialects_that_get_there(text: str, dialects: str) -> None:
     position = parse_position(text)
 
     assert [each for each in DIALECTS if position.is_in(each)] == dialects.split()
+
+
+def _is_taken(text: str, dialect: str) -> bool:
+    try:
+        return len(load_faults(text, dialect)) == 1
+    except FaultFileError:
+        return False
 
 
 @pytest.mark.parametrize(
@@ -224,8 +231,7 @@ def test_a_file_with_a_fault_of_another_dialect_names_the_line(
     text = f"[[fault]]\n{table}\n"
 
     assert len(load_faults(text)) == 1
-    (other,) = (each for each in DIALECTS if each != dialect)
-    assert len(load_faults(text, other)) == 1
+    assert any(_is_taken(text, other) for other in DIALECTS if other != dialect)
     with pytest.raises(FaultFileError) as wrong:
         load_faults(text, dialect)
     assert str(wrong.value).startswith(trouble)

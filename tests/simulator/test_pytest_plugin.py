@@ -163,7 +163,7 @@ def test_list(lastseen_gateway):
 @pytest.mark.parametrize(
     ("marker", "said"),
     [
-        ("dialect='morse'", "no such dialect: morse (dialects: oddspapi, polynode)"),
+        ("dialect='morse'", "no such dialect: morse (dialects: oddspapi, polynode, polymarket-us)"),
         ("ratio=3", "no such setting: ratio, perhaps rate? (settings: dialect, seed, *"),
         ("rate=-1", "rate must not be negative: -1*"),
         ("faults='wild'", "faults='wild' is neither a profile (calm, flaky, hostile, release) *"),
@@ -226,7 +226,7 @@ def test_a_wrong_marker_fails_its_test_alone_where_the_run_cannot_be_refused(
             "*ERROR at setup of test_wrong*",
             "no such setting: ratio, perhaps rate? *",
             "*ERROR at setup of test_late*",
-            "no such dialect: morse (dialects: oddspapi, polynode)",
+            "no such dialect: morse (dialects: oddspapi, polynode, polymarket-us)",
         ]
     )
 

@@ -50,7 +50,10 @@ def test_every_knob_is_a_keyword_and_takes_a_python_value() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"dialect": "morse"}, "no such dialect: morse (dialects: oddspapi, polynode)"),
+        (
+            {"dialect": "morse"},
+            "no such dialect: morse (dialects: oddspapi, polynode, polymarket-us)",
+        ),
         ({"resume_window": 1}, "no such setting: resume_window, perhaps resume_window_ms? ("),
         ({"zzz": 1}, "no such setting: zzz (settings: dialect, seed, faults, must_fire, port,"),
         ({"replay_order": "random"}, "takes before_live | interleaved, not 'random'"),

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
-import msgspec
 
 from lastseen_simulator.alarms import Alarm, Alarms, Rhythm, Timer
 from lastseen_simulator.delivery import Delivery
@@ -25,6 +24,7 @@ from lastseen_simulator.effects import (
 from lastseen_simulator.faults import Fault, Receipt
 from lastseen_simulator.lines import Line, Outgoing
 from lastseen_simulator.mischief import Mischief, Placed
+from lastseen_simulator.payloads import as_json
 from lastseen_simulator.polymarket_us.asking import (
     HEALTH_PATH,
     PATHS,
@@ -260,7 +260,7 @@ class PolymarketUSGateway:
         self._open(now)
         if channel not in CHANNELS:
             raise ValueError(f"no such channel: {channel} (channels: {', '.join(CHANNELS)})")
-        given = _as_json(payload or {})
+        given = as_json(payload or {})
         happening = self.market.make(channel, given, wall_ms=self._wall_ms(now))
         name = self._happen(happening, now)
         self._forget_ended()
@@ -490,13 +490,6 @@ class PolymarketUSGateway:
         ended = [key for key, each in self._connections.items() if each.line.ended]
         for key in ended:
             del self._connections[key]
-
-
-def _as_json(payload: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(msgspec.json.encode(payload), type=dict[str, Any])
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise ValueError(f"the payload is no JSON: {error}") from None
 
 
 def _leave_it(_: Line, __: Outgoing, ___: Fault, ____: float) -> None:

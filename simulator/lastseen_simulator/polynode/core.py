@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
-import msgspec
 
 from lastseen_simulator.alarms import Alarm, Alarms, Rhythm, Timer
 from lastseen_simulator.delivery import Delivery
@@ -19,6 +18,7 @@ from lastseen_simulator.effects import Effect, HttpRequest, RefuseUpgrade, Respo
 from lastseen_simulator.faults import Fault, Receipt
 from lastseen_simulator.lines import Line, Outgoing
 from lastseen_simulator.mischief import Mischief, Placed
+from lastseen_simulator.payloads import as_json
 from lastseen_simulator.polynode.buffer import Buffer
 from lastseen_simulator.polynode.connections import Connection, ConnectionView, Grant
 from lastseen_simulator.polynode.events import Event, Traits
@@ -283,7 +283,7 @@ class PolyNodeGateway:
         self._open(now)
         if not _TYPE.fullmatch(channel) or channel in CONTROL_TYPES:
             raise ValueError(f"no type of an event: {channel[:40]!r}")
-        given = _as_json(payload or {})
+        given = as_json(payload or {})
         happening = self.trading.publish(channel, given, now=now, wall_ms=self._wall_ms(now))
         event = self._happen(happening, now)
         self._forget_ended()
@@ -467,14 +467,6 @@ class PolyNodeGateway:
         ended = [key for key, each in self._connections.items() if each.line.ended]
         for key in ended:
             del self._connections[key]
-
-
-def _as_json(payload: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a payload as it comes out of JSON, so that it can be sent and changes no more."""
-    try:
-        return msgspec.json.decode(msgspec.json.encode(payload), type=dict[str, Any])
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise ValueError(f"the payload is no JSON: {error}") from None
 
 
 def _leave_it_to_snapshots(_: Line, __: Outgoing, ___: Fault, ____: float) -> None:
