@@ -1,11 +1,10 @@
 """One stream of Polymarket US, as a value: the request out, records in, what an end means."""
 
-import json
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final, final
 
 import attrs
+import msgspec
 
 from lastseen.deframing import RECORD_BYTES_MAX, Deframer
 from lastseen.dialect import End
@@ -27,7 +26,7 @@ _RETRY_AFTER_MAX_S: Final = 120.0
 
 
 @final
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True)
 class PolymarketUS:
     """The dialect of one subscription; `StreamDialect` says what each member is for."""
 
@@ -41,12 +40,11 @@ class PolymarketUS:
         """Of the wire."""
         return "polymarket-us"
 
-    @cached_property
+    @property
     def identity(self) -> str:
         """Stream and filters in one spelling."""
-        return json.dumps(
-            {"stream": self.channel, **self.subscription.body()}, sort_keys=True, default=sorted
-        )
+        members = {"stream": self.channel, **self.subscription.body()}
+        return msgspec.json.encode(members, order="sorted").decode()
 
     @property
     def channel(self) -> str:
@@ -92,7 +90,7 @@ class PolymarketUS:
         return StreamRequest(
             path=self._row.path,
             headers=tuple(headers),
-            body=Secret(json.dumps(members, separators=(",", ":"))),
+            body=Secret(msgspec.json.encode(members).decode()),
         )
 
     def reader(self, content_type: str | None) -> Deframer:
