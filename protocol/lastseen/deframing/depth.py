@@ -6,8 +6,10 @@ __all__ = ["DEPTH_MAX", "is_too_deep"]
 
 DEPTH_MAX: Final = 64
 
-_OPENING: Final = b"[{"
-_CLOSING: Final = b"]}"
+_OTHERS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_WINDOW_BYTES: Final = 1 << 16
+"""So much is taken apart at a time."""
 
 
 def is_too_deep(record: bytes, depth_max: int = DEPTH_MAX) -> bool:
@@ -18,17 +20,14 @@ def is_too_deep(record: bytes, depth_max: int = DEPTH_MAX) -> bool:
     """
     if record.count(b"[") + record.count(b"{") <= depth_max:
         return False
-    depth = 0
-    # Between two quotes of one string nothing counts; an escaped quote does not end it.
-    outside = True
-    for part in record.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"'):
-        if outside:
-            for byte in part:
-                if byte in _OPENING:
-                    depth += 1
-                    if depth > depth_max:
-                        return True
-                elif byte in _CLOSING:
-                    depth -= 1
-        outside = not outside
+    # An escaped quote does not end a string; without them, each quote ends one or begins one.
+    text = record.replace(b"\\\\", b"").replace(b'\\"', b"")
+    depth, inside = 0, 0
+    for at in range(0, len(text), _WINDOW_BYTES):
+        parts = text[at : at + _WINDOW_BYTES].split(b'"')
+        for byte in b"".join(parts[inside::2]).translate(None, _OTHERS):
+            depth += _STEPS[byte]
+            if depth > depth_max:
+                return True
+        inside ^= ~len(parts) & 1
     return False

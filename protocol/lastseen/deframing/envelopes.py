@@ -9,6 +9,8 @@ from typing import Any, Final, final
 import attrs
 import msgspec
 
+from lastseen.deframing.pending import Pending
+
 __all__ = ["Envelopes"]
 
 _HEAD_BYTES: Final = 5
@@ -36,44 +38,53 @@ class Envelopes:
     record_bytes_max: int
     fault: str | None = attrs.field(init=False, default=None)
     ended: bool = attrs.field(init=False, default=False)
-    _buffer: bytearray = attrs.field(init=False, factory=bytearray)
+    _pending: Pending = attrs.field(init=False, factory=Pending)
+    _needed: int = attrs.field(init=False, default=_HEAD_BYTES)
+    """How many bytes there have to be before it is worth looking at them again."""
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         """The records that these bytes complete; what comes after the end means nothing."""
         if self.fault is not None or self.ended:
             return ()
-        buffer, at = self._buffer, 0
-        buffer += data
+        if self._pending.size:
+            self._pending.put(data)
+            if self._pending.size < self._needed:
+                return ()
+            data = self._pending.take()
         records: list[bytes] = []
-        while len(buffer) - at >= _HEAD_BYTES:
-            flags = buffer[at]
-            size = int.from_bytes(buffer[at + 1 : at + _HEAD_BYTES], "big")
-            if (fault := self._fault_of(flags, size)) is not None:
+        at, size = 0, len(data)
+        while (start := at + _HEAD_BYTES) <= size:
+            flags = data[at]
+            length = int.from_bytes(data[at + 1 : start], "big")
+            if (fault := self._fault_of(flags, length)) is not None:
                 self.fault = fault
+                return records
+            end = start + length
+            if end > size:
                 break
-            end = at + _HEAD_BYTES + size
-            if len(buffer) < end:
-                break
-            record = bytes(buffer[at + _HEAD_BYTES : end])
+            record = data[start:end]
             at = end
             if flags & _END:
                 self.ended = True
                 if _has_error(record):
                     records.append(record)
-                break
+                return records
             records.append(record)
-        if self.ended or self.fault is not None:
-            buffer.clear()
-        elif at:
-            del buffer[:at]
+        self._keep(data[at:])
         return records
 
-    def _fault_of(self, flags: int, size: int) -> str | None:
+    def _keep(self, rest: bytes) -> None:
+        self._pending.put(rest)
+        self._needed = _HEAD_BYTES
+        if len(rest) >= _HEAD_BYTES:
+            self._needed += int.from_bytes(rest[1:_HEAD_BYTES], "big")
+
+    def _fault_of(self, flags: int, length: int) -> str | None:
         if flags & _COMPRESSED:
             return "a compressed envelope, which was not asked for"
         if flags & ~_END:
             return f"an envelope with unknown flags {flags:#04x}"
-        if size > self.record_bytes_max:
+        if length > self.record_bytes_max:
             return f"a record of more than {self.record_bytes_max} bytes"
         return None
 

@@ -1,6 +1,7 @@
-"""The beginning of a record whose end has not come, joined only once it has.
+"""The beginning of a record whose end has not come.
 
-So a record that comes in many small pieces costs as much as one that comes whole.
+Appended to in place, so that a record that comes in many small pieces costs as much time as one
+that comes whole, and no more memory than its bytes.
 """
 
 from typing import final
@@ -13,23 +14,22 @@ __all__ = ["Pending"]
 @final
 @attrs.define(eq=False, repr=False)
 class Pending:
-    """Pieces, in order; whoever fills it keeps `size` below a cap."""
+    """Bytes, in order; whoever fills it keeps `size` below a cap."""
 
-    size: int = attrs.field(init=False, default=0)
-    """In bytes."""
-    _pieces: list[bytes] = attrs.field(init=False, factory=list[bytes])
+    _buffer: bytearray = attrs.field(init=False, factory=bytearray)
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self._buffer)
 
     def put(self, piece: bytes) -> None:
-        """Adds one."""
-        if piece:
-            self._pieces.append(piece)
-            self.size += len(piece)
+        """Adds some."""
+        self._buffer += piece
 
     def take(self) -> bytes:
-        """All of them as one; nothing is left."""
-        if not self._pieces:
-            return b""
-        whole = b"".join(self._pieces)
-        self._pieces = []
-        self.size = 0
+        """All of them; nothing is left."""
+        whole = bytes(self._buffer)
+        # A new one: to clear it would keep nothing either, but costs a call for what is empty.
+        self._buffer = bytearray()
         return whole

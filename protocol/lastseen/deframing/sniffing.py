@@ -21,10 +21,13 @@ _BY_TYPE: Final[dict[str, _Framing]] = {
 
 _BY_BYTE: Final[dict[int, _Framing]] = {
     **dict.fromkeys((0x00, 0x01, 0x02, 0x03), Envelopes),
-    **dict.fromkeys(b"{", Lines),
-    **dict.fromkeys(b":deir\xef", ServerSentEvents),
+    **dict.fromkeys(b'{["', Lines),
+    **dict.fromkeys(b":deir", ServerSentEvents),
 }
-"""What a first byte gives away: an envelope's flags, an object, a comment, a field's name."""
+"""What a first byte gives away: an envelope's flags, JSON, a comment, a field's name.
+
+A byte order mark gives nothing away: it belongs to an event stream, and to no JSON (HZ-J9).
+"""
 
 _BLANKS: Final = b"\r\n\t "
 

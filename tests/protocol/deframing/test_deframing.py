@@ -174,17 +174,60 @@ def test_a_record_without_an_end_is_given_up_at_the_cap(
     assert not reader.feed(b"\n\n")
 
 
-def test_a_drip_costs_no_more_memory_than_what_it_brings() -> None:
-    """Joined once, not once a piece."""
-    reader = Lines(8 << 20)
+@pytest.mark.parametrize(
+    ("reader_type", "begin", "drop", "end"),
+    [
+        (Lines, b"", b"xy", b"\n"),
+        (ServerSentEvents, b"data:", b"xy", b"\n\n"),
+        # A line of no data costs a byte of the record, and no more than that here.
+        (ServerSentEvents, b"data:x", b"\ndata:", b"y\n\n"),
+        (Envelopes, b"\0" + (40_000).to_bytes(4, "big"), b"xy", b""),
+    ],
+)
+def test_a_drip_costs_no_more_memory_than_what_it_brings(
+    reader_type: type[Lines] | type[ServerSentEvents] | type[Envelopes],
+    begin: bytes,
+    drop: bytes,
+    end: bytes,
+) -> None:
+    reader = reader_type(1 << 20)
     tracemalloc.start()
-    for _ in range(100_000):
-        reader.feed(b"x" * 40)
+    found = list(reader.feed(begin))
+    for _ in range(20_000):
+        found += reader.feed(drop)
+    found += reader.feed(end)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert list(reader.feed(b"\n")) == [b"x" * 4_000_000]
-    assert peak < 24_000_000
+    (record,) = found
+    assert 20_000 <= len(record) <= 40_002
+    assert peak < 5 * 40_000
+
+
+@pytest.mark.parametrize("framing", ["lines", "events"])
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_cap_is_the_same_however_a_record_comes(framing: str, piece: int, over: int) -> None:
+    record = b"x" * (100 + over)
+    body = FRAMINGS[f"{framing} with CRLF"][1]([b'"first"', record, b"{}"])
+    content_type = FRAMINGS[framing][0]
+    reader = Deframer(content_type, 100)
+
+    found = read(reader, [body[at : at + piece] for at in range(0, len(body), piece)])
+
+    assert found == ([b'"first"'] if over else [b'"first"', record, b"{}"])
+    assert (reader.fault is not None) == bool(over)
+
+
+def test_a_byte_order_mark_belongs_to_an_event_stream_and_is_no_json() -> None:
+    mark = b"\xef\xbb\xbf"
+
+    assert Deframer("text/event-stream", CAP).feed(mark + b"data: {}\n\n") == [b"{}"]
+    assert Deframer("application/json", CAP).feed(mark + b"{}\n") == [mark + b"{}"]
+
+
+def test_an_event_of_nothing_is_no_record() -> None:
+    assert ServerSentEvents(CAP).feed(b"data\n\ndata:\n\ndata: \ndata:\n\ndata:1\n\n") == [b"1"]
 
 
 @given(st.recursive(st.integers() | st.text(max_size=6), lambda inner: st.lists(inner, max_size=3)))
@@ -195,3 +238,11 @@ def test_depth_is_what_a_parser_would_find(value: object) -> None:
     record = json.dumps(value).encode()
     for limit in (0, 1, 2, 3):
         assert is_too_deep(record, limit) == (depth(value) > limit)
+
+
+@pytest.mark.parametrize("filler", [b'"%s",' % (b"[" * 99), b'"\\\\",', b'"\\"[",', b"[],{},"])
+def test_depth_of_a_record_that_is_taken_apart_in_pieces(filler: bytes) -> None:
+    times = 200_000 // len(filler)
+
+    assert not is_too_deep(b"[" * 2 + filler * times + b"0]]", 3)
+    assert is_too_deep(b"[" * 2 + filler * times + b"[[0]]]]", 3)
