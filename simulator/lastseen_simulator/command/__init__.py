@@ -44,6 +44,10 @@ SUBCOMMANDS: Final[Mapping[str, _Subcommand]] = {
         target="lastseen_simulator.command.gateway:gateway",
         help="Run a local gateway that misbehaves on purpose.",
     ),
+    "conformance": _Subcommand(
+        target="lastseen_conformance.command:conformance",
+        help="Find out which rules a client breaks.",
+    ),
     "tail": _Subcommand(
         target="lastseen_simulator.command.tail:tail",
         help="Follow a feed and say what it proves.",

@@ -1,0 +1,106 @@
+"""What the drivers need to know of a dialect: its gateway, its judges, and how states compare."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast, final
+
+import attrs
+
+from lastseen_conformance.case import Case, Judge, Scene
+from lastseen_conformance.judges import (
+    oddspapi_connections,
+    oddspapi_logins,
+    oddspapi_reports,
+)
+from lastseen_simulator.gateway.core import Gateway, GatewayOptions, KeyGrant
+from lastseen_simulator.gateways import GatewayCore, Truth
+from lastseen_simulator.verdict import compare
+
+__all__ = ["DIALECTS", "Dialect"]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """One dialect; `key` is what its gateway accepts, made for the suite, and opens nothing."""
+
+    name: str
+    key: str
+    make: Callable[[Case, random.Random, int], GatewayCore]
+    always: Sequence[Judge]
+    """Judges that hold for every history."""
+    fixtures: Callable[[GatewayCore], tuple[str, ...]]
+    difference: Callable[[Case, Mapping[str, Any], Truth], str | None]
+
+    def gateway(self, case: Case, rng: random.Random, *, wall_ms_at_zero: int) -> GatewayCore:
+        """The gateway that a case wants."""
+        return self.make(case, rng, wall_ms_at_zero)
+
+    def scene(
+        self, case: Case, core: GatewayCore, *, reported: bool, timers: Mapping[str, float]
+    ) -> Scene:
+        """What the case may know; the gateway has begun."""
+        return Scene(
+            reported=reported,
+            channels=case.channels,
+            timers=timers,
+            fixtures=self.fixtures(core),
+        )
+
+
+ODDSPAPI_KEY: Final = "5a17e0f5c0ffee0ddba11ca5cade0001"
+ODDSPAPI_DEFAULTS: Final[Mapping[str, Any]] = {
+    "rate": 0.0,
+    "fixtures": 2,
+    "futures": 1,
+    "bookmakers": ("pinnacle",),
+}
+
+
+def _oddspapi_gateway(case: Case, rng: random.Random, wall_ms_at_zero: int) -> GatewayCore:
+    options = GatewayOptions(
+        keys=(KeyGrant(key=ODDSPAPI_KEY),), **{**ODDSPAPI_DEFAULTS, **case.knobs}
+    )
+    return Gateway(options, rng=rng, wall_ms_at_zero=wall_ms_at_zero)
+
+
+def _oddspapi_fixtures(core: GatewayCore) -> tuple[str, ...]:
+    return tuple(
+        key.partition("/")[2]
+        for key, value in core.truth.state().items()
+        if key.startswith("fixtures/")
+        and cast("dict[str, Any]", value).get("status", {}).get("statusId") not in (2, 3)
+    )
+
+
+def _oddspapi_difference(case: Case, state: Mapping[str, Any], truth: Truth) -> str | None:
+    for verdict in compare(state, truth.state(), case.channels):
+        if not verdict.equal:
+            return verdict.difference
+    return None
+
+
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "oddspapi": Dialect(
+        name="oddspapi",
+        key=ODDSPAPI_KEY,
+        make=_oddspapi_gateway,
+        always=(
+            oddspapi_logins.login_first,
+            oddspapi_logins.login_once,
+            oddspapi_logins.pairs_whole,
+            oddspapi_logins.cursor_of_epoch,
+            oddspapi_logins.cursor_not_in_doubt,
+            oddspapi_logins.replayable_only,
+            oddspapi_logins.subscribed_only,
+            oddspapi_logins.forward_only,
+            oddspapi_connections.sockets_within(5),
+            oddspapi_connections.few_sockets,
+            oddspapi_reports.applied_once,
+            oddspapi_reports.old_socket_fenced,
+            oddspapi_reports.claims_have_bases,
+        ),
+        fixtures=_oddspapi_fixtures,
+        difference=_oddspapi_difference,
+    ),
+}
