@@ -45,6 +45,8 @@ class Scene:
     timers: Mapping[str, float]
     fixtures: tuple[str, ...] = ()
     """The fixtures on offer, where there are some."""
+    truth: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    """The true state at the beginning, by unit key."""
 
 
 Script = Callable[[Scene], Steps]

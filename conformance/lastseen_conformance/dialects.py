@@ -11,6 +11,7 @@ from lastseen_conformance.judges import (
     oddspapi_connections,
     oddspapi_logins,
     oddspapi_reports,
+    oddspapi_versions,
 )
 from lastseen_simulator.gateway.core import Gateway, GatewayOptions, KeyGrant
 from lastseen_simulator.gateways import GatewayCore, Truth
@@ -45,6 +46,7 @@ class Dialect:
             channels=case.channels,
             timers=timers,
             fixtures=self.fixtures(core),
+            truth=core.truth.state(),
         )
 
 
@@ -99,6 +101,9 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             oddspapi_reports.applied_once,
             oddspapi_reports.old_socket_fenced,
             oddspapi_reports.claims_have_bases,
+            oddspapi_versions.never_back,
+            oddspapi_versions.demands_count,
+            oddspapi_versions.unproven_stays_unproven,
         ),
         fixtures=_oddspapi_fixtures,
         difference=_oddspapi_difference,

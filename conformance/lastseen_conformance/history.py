@@ -262,6 +262,8 @@ class History:
     leaked: str | None = None
     """Which of the client's outputs the key was seen in."""
     ignored_stop: bool = False
+    may_end: bool = False
+    """The client is free to end by itself."""
     notes: list[str] = attrs.field(factory=list[str])
     on_change: Callable[[], None] = lambda: None
     _views: dict[type[Any], tuple[Any, list[int]]] = attrs.field(

@@ -135,6 +135,7 @@ def _do(step: Step, scene: Scene, stage: Stage, patience_s: float) -> Generator[
         case Notice():
             stage.notice(step.connection, reason=step.reason, grace_s=step.grace_s)
         case Linger():
+            stage.history.may_end = stage.history.may_end or step.may_end
             yield Until(condition=step.until or _never, seconds=step.seconds)
         case Wait():
             met = yield Until(

@@ -117,6 +117,8 @@ class Linger:
     seconds: float
     why: str
     until: Condition | None = None
+    may_end: bool = False
+    """The client is free to end meanwhile, or later."""
 
 
 @attrs.frozen(kw_only=True)

@@ -63,8 +63,9 @@ def judge(case: Case, history: History, always: Sequence[Judge] = ()) -> Result:
     unfired = [receipt for receipt in history.receipts if receipt.fired == 0]
     unmet = [outcome for outcome in history.outcomes if not outcome.met]
     found = [finding for each in always for finding in each(history)]
-    if not unfired and not unmet:
-        found += case.judge(history)
+    if not unfired and all(outcome.rule is not None for outcome in unmet):
+        own = case.judge(history)
+        found += own if not unmet else (finding for finding in own if not finding.kept)
     found += _owed(history)
     verdict, reason = Verdict.OK, ""
     weak = [finding for finding in found if not finding.kept]
@@ -97,10 +98,14 @@ def _never_began(history: History) -> str | None:
 
 def _owed(history: History) -> Iterable[Finding]:
     gone = next((exited for exited in history.of(Exited) if not exited.asked), None)
+    if history.may_end:
+        gone = None
     if gone is not None:
         yield broken("all.process.lives", f"the client ended: {gone.how}", gone.n)
     elif history.count(Connected):
         yield kept("all.process.lives")
+    if history.ignored_stop:
+        yield broken("all.process.stops", "it went on after 'stop' and had to be killed")
     if history.leaked is not None:
         yield broken("all.secret.not-printed", f"the key is in its {history.leaked}")
     elif history.count(Connected):

@@ -97,7 +97,8 @@ class Network:
     _questions: dict[int, Callable[[HttpResponse], None]] = attrs.field(
         init=False, factory=dict[int, Callable[[HttpResponse], None]]
     )
-    _numbers: "itertools.count[int]" = attrs.field(init=False, factory=lambda: itertools.count(1))
+    _connections: int = attrs.field(init=False, default=0)
+    _requests: int = attrs.field(init=False, default=0)
     _refusals: dict[int, HttpResponse] = attrs.field(init=False, factory=dict[int, HttpResponse])
     _mode: ListenerMode = "accept"
     _alarm_at: float | None = None
@@ -113,11 +114,12 @@ class Network:
     # What clients do.
 
     def dial(self, path: str, query: tuple[tuple[str, str], ...], peer: Peer) -> int:
-        """Opens a connection; returns a number that `send` and `hang_up` take."""
-        number = next(self._numbers)
+        """Opens a connection; returns a number that `send` and `hang_up` take, 0 for none."""
         if self._mode != "accept":
             self.clock.after(LATENCY_S, lambda: peer.refused(None))
-            return number
+            return 0
+        self._connections += 1
+        number = self._connections
         wire = self._wires[number] = _Wire(peer)
         http = HttpRequest(method="GET", path=path, query=query)
         self.clock.after(LATENCY_S, lambda: self._upgrade(number, http, wire))
@@ -147,7 +149,8 @@ class Network:
 
     def ask(self, http: HttpRequest, answered: Callable[[HttpResponse], None]) -> None:
         """Makes an HTTP request; `answered` is called unless the answer never comes."""
-        request = next(self._numbers)
+        self._requests += 1
+        request = self._requests
 
         def arrive() -> None:
             self._questions[request] = answered

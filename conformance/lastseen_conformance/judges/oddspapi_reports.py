@@ -122,11 +122,13 @@ def claims_have_bases(history: History) -> Iterator[Finding]:
 
 def _judge_claim(wire: Wire, channel: str, since: int, moment: Moment) -> Finding | None:
     rule = "op.status.no-base-no-claim"
+    accepted = [link.accepted_n for link in wire.links.values() if (link.accepted_n or 0) > since]
+    since = min((n for n in accepted if n is not None), default=moment.n)
     good = any(
         query.good and query.answered_n is not None for query in wire.asked_after(since, channel)
     )
     resumed = any(
-        channel in link.resuming and (link.completed_n or 0) > since for link in wire.links.values()
+        channel in link.resumed and (link.completed_n or 0) > since for link in wire.links.values()
     )
     if good or resumed:
         return kept(rule)

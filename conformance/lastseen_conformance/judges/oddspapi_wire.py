@@ -120,6 +120,9 @@ class Link:
     let_go_n: int | None = None
     """When the gateway closed or dropped it."""
     resuming: set[str] = attrs.field(factory=set[str])
+    """Channels that its resume covers, or will once it is complete."""
+    resumed: frozenset[str] = frozenset()
+    """Those it covered when it was completed."""
 
     @property
     def is_open(self) -> bool:
@@ -277,6 +280,7 @@ class Wire:
             case "resume_complete":
                 if link.accepted_n is not None and link.completed_n is None:
                     link.completed_n = frame.n
+                    link.resumed = frozenset(link.resuming)
             case "reconnect":
                 if link.noticed_n is None:
                     link.noticed_n, link.noticed_at = frame.n, frame.at

@@ -17,6 +17,15 @@ RULES: Final[Mapping[str, Rule]] = register(
         why="Whatever a peer sends, a client that has ended follows nothing.",
         source="HZ-J1, HZ-H4, INV-S17",
     ),
+    Rule(
+        id="all.process.stops",
+        dialect="every",
+        keyword=Keyword.SHOULD,
+        sight=Sight.PROCESS,
+        text="Told to stop, the client ends by itself.",
+        why="What has to be killed cannot put its affairs in order.",
+        source="judgement",
+    ),
     _must(
         id="all.secret.not-printed",
         text="The key never appears in what the client prints.",

@@ -256,6 +256,14 @@ RULES: Final[Mapping[str, Rule]] = register(
         sight=_REPORT,
     ),
     _must(
+        id="op.state.never-back",
+        text="While a channel is called synced, nothing that was applied is undone by something "
+        "older.",
+        why="A snapshot that was read before an entry does not have it; put on top, it loses it.",
+        source="R5, HZ-C2, HZ-C6, INV-S6",
+        sight=_REPORT,
+    ),
+    _must(
         id="op.state.one-owner",
         text="Once a new connection has logged in, nothing from the old one is applied.",
         why="The old gateway is behind; what it still says would undo what is newer.",
@@ -272,12 +280,27 @@ RULES: Final[Mapping[str, Rule]] = register(
         sight=_REPORT,
     ),
     _must(
+        id="op.status.demand-counts",
+        text="A snapshot that was asked for before snapshot_required is no base for calling the "
+        "channel synced.",
+        why="It may lack what the gateway has just said is missing.",
+        source="R4, HZ-C3, INV-S8",
+        sight=_REPORT,
+    ),
+    _must(
         id="op.status.falls",
         text="When the connection is lost or a snapshot required, the channels concerned stop "
         "being "
         "called synced.",
         why="The client can no longer know that its state is whole.",
         source="INV-S10, HZ-B6, HZ-C14",
+        sight=_REPORT,
+    ),
+    _should(
+        id="op.snapshot.verified",
+        text="A snapshot whose age nobody knows is looked at once more after a while.",
+        why="Caches and replicas lag; what they lacked may never be said again.",
+        source="R11, HZ-C5",
         sight=_REPORT,
     ),
     _should(

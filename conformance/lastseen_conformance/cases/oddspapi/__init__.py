@@ -3,8 +3,30 @@
 from typing import Final
 
 from lastseen_conformance.case import Case
-from lastseen_conformance.cases.oddspapi import resuming
+from lastseen_conformance.cases.oddspapi import (
+    claims,
+    connecting,
+    demands,
+    epochs,
+    inputs,
+    interleaving,
+    moving,
+    restarting,
+    resuming,
+    snapshots,
+)
 
 __all__ = ["CASES"]
 
-CASES: Final[tuple[Case, ...]] = (*resuming.CASES,)
+CASES: Final[tuple[Case, ...]] = (
+    *resuming.CASES,
+    *demands.CASES,
+    *snapshots.CASES,
+    *epochs.CASES,
+    *interleaving.CASES,
+    *moving.CASES,
+    *connecting.CASES,
+    *inputs.CASES,
+    *restarting.CASES,
+    *claims.CASES,
+)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from lastseen_conformance.case import Case, Finding, Judge, Scene, Script
+from lastseen_conformance.case import Case, Finding, Judge, Scene, Script, broken, kept
 from lastseen_conformance.history import Connected, History
 from lastseen_conformance.judges.oddspapi_reports import last_claim, reports
 from lastseen_conformance.judges.oddspapi_wire import STATEFUL, Link, Wire
@@ -16,12 +16,14 @@ __all__ = [
     "accepted",
     "agree",
     "attempts",
+    "comes_back",
     "digest",
     "enter",
     "feed",
     "logged_in",
     "made",
     "nothing",
+    "resumes",
     "settled",
     "status_is",
     "whole",
@@ -70,6 +72,16 @@ def made(
         restarts=restarts,
         faults=faults,
     )
+
+
+def resumes(history: History) -> Iterable[Finding]:
+    """op.resume.sent-when-valid: the second login has cursors."""
+    later = history.view(Wire).logins[1:]
+    rule = "op.resume.sent-when-valid"
+    if later and later[0].resumes:
+        yield kept(rule)
+    elif later:
+        yield broken(rule, "a login without cursors after a short loss", later[0].n)
 
 
 # Conditions.
@@ -160,6 +172,15 @@ def digest(scene: Scene, published: dict[str, tuple[str, ...]]) -> Steps:
     yield Wait(
         until=met, what="the client says that it applied them", rule="op.state.nothing-skipped"
     )
+
+
+def comes_back(scene: Scene, logins: int = 2) -> Steps:
+    """Waits until the client has logged in again, has everything, and agrees."""
+    yield Wait(
+        until=accepted(logins), what=f"login {logins} is accepted", rule="op.connect.comes-back"
+    )
+    yield from settled(scene, logins=logins)
+    yield from agree(scene)
 
 
 def agree(scene: Scene, rule: str = "op.state.equals-truth") -> Steps:
