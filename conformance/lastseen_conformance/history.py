@@ -262,6 +262,8 @@ class History:
     leaked: str | None = None
     """Which of the client's outputs the key was seen in."""
     ignored_stop: bool = False
+    over: bool = False
+    """The case has been played: what happens while things are put away is not part of it."""
     may_end: bool = False
     """The client is free to end by itself."""
     notes: list[str] = attrs.field(factory=list[str])
@@ -273,8 +275,9 @@ class History:
     def add(self, kind: type[M], /, *, at: float, **members: Any) -> M:
         """Appends a moment."""
         moment = kind(n=len(self.moments) + 1, at=at, **members)
-        self.moments.append(moment)
-        self.on_change()
+        if not self.over:
+            self.moments.append(moment)
+            self.on_change()
         return moment
 
     def of(self, kind: type[M]) -> Iterator[M]:

@@ -106,6 +106,7 @@ class _SocketStage:
             except StartError as error:
                 self.history.trouble = str(error)
             finally:
+                self.history.over = True
                 with trio.CancelScope(shield=True):
                     await self._halt(kill=True)
             self._nursery.cancel_scope.cancel()
@@ -138,7 +139,10 @@ class _SocketStage:
         return self.server.publish(channel, payload)
 
     def place(self, fault: Fault) -> int:
-        return self.server.place(fault)
+        number = self.server.place(fault)
+        # What strikes at once has struck when the next step is taken.
+        self.server.open()
+        return number
 
     def restart(self, *, announce: bool) -> None:
         self.server.restart(announce=announce)

@@ -98,14 +98,15 @@ def cursor_not_in_doubt(history: History) -> Iterator[Finding]:
             doubt = doubts.get(channel)
             if doubt is None or channel not in STATEFUL:
                 continue
-            good = any(
-                query.good and query.answered_n is not None and query.answered_n < login.n
-                for query in wire.asked_after(doubt, channel)
-            )
-            if good:
+            asked = [query for query in wire.asked_after(doubt, channel) if query.n < login.n]
+            good = [query for query in asked if query.good and (query.answered_n or 0) < login.n]
+            # Of channels fetched piece by piece, every piece that was asked for must have come.
+            pieces = {query.entity for query in asked} - {query.entity for query in good}
+            if good and not pieces:
                 yield kept("op.resume.no-cursor-in-doubt")
             else:
-                text = f"{channel} has a cursor, and no snapshot since moment {doubt}"
+                lacks = f" of {', '.join(sorted(map(str, pieces)))}" if good else ""
+                text = f"{channel} has a cursor, and no snapshot{lacks} since moment {doubt}"
                 yield broken("op.resume.no-cursor-in-doubt", text, login.n)
         for channel, doubt in doubts.items():
             subscribed = login.channels is None or channel in login.channels

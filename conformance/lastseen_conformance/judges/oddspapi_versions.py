@@ -6,7 +6,7 @@ from typing import Any, cast, final
 import attrs
 
 from lastseen_conformance.case import Finding, broken, kept
-from lastseen_conformance.history import History, Said
+from lastseen_conformance.history import History, Launched, Said
 from lastseen_conformance.judges.oddspapi_wire import Wire
 from lastseen_simulator.truth import TruthLog, unit_keys
 
@@ -98,8 +98,10 @@ def demands_count(history: History) -> Iterator[Finding]:
         return
     sent = {(entry.channel, entry.entry_id): entry for entry in wire.sent}
     read: dict[int, int] = {}
+    launches = [launched.n for launched in history.of(Launched)]
     tested = False
     for said in history.of(Said):
+        began = launches[said.run - 1]
         line = said.line or {}
         if line.get("event") == "applied":
             entry = sent.get((str(line.get("channel")), str(line.get("id"))))
@@ -111,7 +113,7 @@ def demands_count(history: History) -> Iterator[Finding]:
         demands = [
             n
             for n, connection, names in wire.demands
-            if channel in names and n < read.get(connection, 0)
+            if channel in names and began < n < read.get(connection, 0)
         ]
         if not demands:
             continue
@@ -145,9 +147,7 @@ def unproven_stays_unproven(history: History) -> Iterator[Finding]:
     wrong = [
         said
         for said in proofs
-        if said.line
-        and said.line.get("proof") == "proven"
-        and said.line.get("state") == "synced"
+        if said.line and said.line.get("proof") == "proven" and said.line.get("state") == "synced"
     ]
     if wrong:
         yield broken(rule, "a base of unknown age is called proven", wrong[0].n)

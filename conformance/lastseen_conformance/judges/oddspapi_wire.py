@@ -93,6 +93,11 @@ class Query:
     body: bytes = b""
 
     @property
+    def entity(self) -> str | None:
+        """The fixture or future that it is about, for the paths that take one."""
+        return self.query.get("fixtureId") or self.query.get("futureId")
+
+    @property
     def good(self) -> bool:
         """Answered in full, with something that can be a snapshot."""
         return self.whole and self.status == 200 and self.body[:1] in (b"[", b"{")

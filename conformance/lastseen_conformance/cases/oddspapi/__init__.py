@@ -6,12 +6,14 @@ from lastseen_conformance.case import Case
 from lastseen_conformance.cases.oddspapi import (
     claims,
     connecting,
+    cut_points,
     demands,
     epochs,
     inputs,
     interleaving,
     moving,
     restarting,
+    resume_matrix,
     resuming,
     snapshots,
 )
@@ -29,4 +31,6 @@ CASES: Final[tuple[Case, ...]] = (
     *inputs.CASES,
     *restarting.CASES,
     *claims.CASES,
+    *resume_matrix.CASES,
+    *cut_points.CASES,
 )

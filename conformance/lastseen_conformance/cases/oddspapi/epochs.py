@@ -20,8 +20,7 @@ from lastseen_simulator.faults import Fault
 __all__ = ["CASES"]
 
 _RULES: Final = (
-    "op.connect.comes-back op.snapshot.after-login op.resume.cursor-of-epoch "
-    "op.state.equals-truth"
+    "op.connect.comes-back op.snapshot.after-login op.resume.cursor-of-epoch op.state.equals-truth"
 )
 
 

@@ -213,8 +213,10 @@ def _cursor_is_newest(history: History) -> Iterator[Finding]:
     ids = [entry.entry_id for entry in wire.sent if entry.channel == "scores"][:12]
     if cursor is None or len(ids) < 12:
         return
-    yield kept(rule) if cursor == ids[11] else broken(
-        rule, f"the cursor is {cursor}, {ids[11]} was the last", wire.logins[1].n
+    yield (
+        kept(rule)
+        if cursor == ids[11]
+        else broken(rule, f"the cursor is {cursor}, {ids[11]} was the last", wire.logins[1].n)
     )
 
 

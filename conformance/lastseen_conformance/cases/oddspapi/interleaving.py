@@ -138,9 +138,7 @@ def _endless(rule: str) -> Script:
             cold = any(not login.resumes for login in wire.logins[2:])
             return fetched or cold
 
-        yield Wait(
-            until=given_up, what="the resume is given up", rule=rule, patience_s=20.0
-        )
+        yield Wait(until=given_up, what="the resume is given up", rule=rule, patience_s=20.0)
         yield from agree(scene)
 
     play.__doc__ = _endless.__doc__
