@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lastseen_conformance.case import Finding, broken, kept
 from lastseen_conformance.history import History
-from lastseen_conformance.judges.oddspapi_wire import STATEFUL, Login, Wire, order_of
+from lastseen_conformance.judges.oddspapi_wire import Login, Wire, order_of
 
 __all__ = [
     "cursor_not_in_doubt",
@@ -92,31 +92,29 @@ def wire_positions(history: History, n: int, channel: str, epoch: str | None) ->
 
 def cursor_not_in_doubt(history: History) -> Iterator[Finding]:
     """op.resume.no-cursor-in-doubt: a base asked for after the last doubt came before the login."""
+    rule = "op.resume.no-cursor-in-doubt"
+    wire = history.view(Wire)
     for login, doubts in _doubts_at_logins(history):
-        wire = history.view(Wire)
-        for channel in login.cursors or {}:
-            doubt = doubts.get(channel)
-            if doubt is None or channel not in STATEFUL:
-                continue
-            asked = [query for query in wire.asked_after(doubt, channel) if query.n < login.n]
-            good = [query for query in asked if query.good and (query.answered_n or 0) < login.n]
-            # Of channels fetched piece by piece, every piece that was asked for must have come.
-            pieces = {query.entity for query in asked} - {query.entity for query in good}
-            if good and not pieces:
-                yield kept("op.resume.no-cursor-in-doubt")
-            else:
-                lacks = f" of {', '.join(sorted(map(str, pieces)))}" if good else ""
-                text = f"{channel} has a cursor, and no snapshot{lacks} since moment {doubt}"
-                yield broken("op.resume.no-cursor-in-doubt", text, login.n)
         for channel, doubt in doubts.items():
-            subscribed = login.channels is None or channel in login.channels
-            if subscribed and channel not in (login.cursors or {}):
-                answered = any(
-                    query.good and query.answered_n is not None and query.answered_n < login.n
-                    for query in wire.asked_after(doubt, channel)
-                )
-                if not answered:
-                    yield kept("op.resume.no-cursor-in-doubt")
+            if login.channels is not None and channel not in login.channels:
+                continue
+            lacks = _lacks(wire, channel, doubt, login.n)
+            sent = channel in (login.cursors or {})
+            if sent and lacks is not None:
+                text = f"{channel} has a cursor, and {lacks} since moment {doubt}"
+                yield broken(rule, text, login.n)
+            elif sent or lacks is not None:
+                yield kept(rule)
+
+
+def _lacks(wire: Wire, channel: str, doubt: int, before: int) -> str | None:
+    """What a channel's base lacks, in words; every piece that was asked for has to have come."""
+    asked = [query for query in wire.asked_after(doubt, channel) if query.n < before]
+    good = [query for query in asked if query.good and (query.answered_n or before) < before]
+    if not good:
+        return "no snapshot"
+    missing = {query.entity for query in asked} - {query.entity for query in good}
+    return f"no snapshot of {', '.join(sorted(map(str, missing)))}" if missing else None
 
 
 def _doubts_at_logins(history: History) -> Iterator[tuple[Login, dict[str, int]]]:

@@ -54,7 +54,7 @@ def applied_once(history: History) -> Iterator[Finding]:
 
 
 def old_socket_fenced(history: History) -> Iterator[Finding]:
-    """op.state.one-owner: what only an old connection carried after the new login is not applied."""
+    """op.state.one-owner: what only an old connection carried after the new login stays out."""
     wire = history.view(Wire)
     accepted = sorted(link.accepted_n for link in wire.links.values() if link.accepted_n)
     fenced: dict[tuple[str, str], int] = {}

@@ -69,7 +69,7 @@ def never_back(history: History) -> Iterator[Finding]:
                         applied[key] = (number, name[1])
             case "state":
                 state = line.get("state")
-                shown = cast("Mapping[str, Any]", state) if isinstance(state, dict) else {}
+                shown = cast("dict[str, Any]", state if isinstance(state, dict) else {})
                 for key, (number, entry_id) in applied.items():
                     if claims.get(key.partition("/")[0]) != "synced":
                         continue

@@ -397,7 +397,7 @@ Examples:
     type=click.IntRange(0),
     default=3,
     show_default=True,
-    help="First attempts before giving up; 0 never gives up.",
+    help="First attempts before giving up; 0 never gives up, as --report does.",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.pass_context
@@ -432,6 +432,8 @@ def tail(
     if duration_s is not None and isnan(duration_s):
         raise click.UsageError("--for takes a number of seconds")
     _check_options(context, dialect)
+    if as_report and context.get_parameter_source("attempts") is ParameterSource.DEFAULT:
+        attempts = 0
     at_terminal = not (as_json or as_report or quiet) and sys.stdout.isatty()
     try:
         address = Address.from_url(url, schemes=kind.schemes)

@@ -42,6 +42,7 @@ def _withheld(*meanwhile: Callable[[], Step]) -> Script:
     """Every snapshot hangs; whatever else arrives, there is no base."""
 
     def play(scene: Scene) -> Steps:
+        del scene
         yield Place(Fault(kind="stall", at="on request * 1", times=0))
         yield Start()
         yield Wait(until=attempts(1), what="the client connects")

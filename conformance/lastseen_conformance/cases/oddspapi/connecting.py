@@ -90,6 +90,7 @@ def _spins(kind: str, at: str, **parameters: Any) -> Script:
     """For two seconds every connection ends at once; then the gateway is well."""
 
     def play(scene: Scene) -> Steps:
+        del scene
         yield Place(Fault(kind=kind, at=at, times=0, **parameters))
         yield Start()
         yield Wait(until=attempts(1), what="the client connects")

@@ -92,7 +92,7 @@ def _logged_in_again(history: History) -> bool:
 
 
 def _demand(fault: Fault) -> Script:
-    """snapshot_required on a healthy connection, which is cut."""
+    """A healthy connection is told to fetch, and is cut."""
 
     def play(scene: Scene) -> Steps:
         yield from enter(scene)
@@ -107,7 +107,7 @@ def _demand(fault: Fault) -> Script:
 
 
 def _move(fault: Fault) -> Script:
-    """reconnect on a healthy connection, which is cut."""
+    """A healthy connection is told to move, and is cut."""
 
     def play(scene: Scene) -> Steps:
         yield from enter(scene)

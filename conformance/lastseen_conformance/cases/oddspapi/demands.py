@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final, cast
 
 from lastseen_conformance.case import Case, Finding, Scene, Script, broken, kept
 from lastseen_conformance.cases.oddspapi.scripts import (
     accepted,
     agree,
+    attempts,
     comes_back,
     enter,
     feed,
@@ -18,7 +19,17 @@ from lastseen_conformance.cases.oddspapi.scripts import (
 from lastseen_conformance.history import History, Stepped
 from lastseen_conformance.judges.oddspapi_connections import no_new_connection
 from lastseen_conformance.judges.oddspapi_wire import Wire
-from lastseen_conformance.steps import Drop, Linger, Place, Publish, Step, Steps, Wait, now
+from lastseen_conformance.steps import (
+    Drop,
+    Linger,
+    Place,
+    Publish,
+    Start,
+    Step,
+    Steps,
+    Wait,
+    now,
+)
 from lastseen_simulator.faults import Fault
 
 __all__ = ["CASES"]
@@ -162,6 +173,36 @@ def _nothing_happened(history: History) -> Iterator[Finding]:
     rule = "op.snapshot.names-lenient"
     last = [step.n for step in history.of(Stepped) if step.text.startswith("fault: snapshot")]
     yield from no_new_connection(rule, lambda _: last[-1] if last else None)(history)
+
+
+def one_fixture_missing(scene: Scene) -> Steps:
+    """Odds can be replayed; one fixture has its odds and streams, the other has none yet."""
+    yield Place(Fault(kind="late", at="on request /fixtures/odds 1", seconds=0.0))
+    yield Place(Fault(kind="stall", at="on request /fixtures/odds 2", times=0))
+    yield Start()
+    yield Wait(until=attempts(1), what="the client connects")
+    yield Wait(until=accepted(1), what="the client logs in", rule="op.login.first")
+
+    def one_good(history: History) -> bool:
+        odds = [q for q in history.view(Wire).queries.values() if q.path == "/fixtures/odds"]
+        return len(odds) >= len(scene.fixtures) and any(query.good for query in odds)
+
+    yield Wait(until=one_good, what="odds are asked for", rule="op.snapshot.after-login")
+    for fixture in scene.fixtures:
+        yield Publish("odds", _moved_price(scene, fixture))
+    yield Linger(seconds=0.3, why="the entries arrive")
+    yield Drop()
+    yield Wait(until=accepted(2), what="the client logs in again", rule="op.connect.comes-back")
+
+
+def _moved_price(scene: Scene, fixture: str) -> dict[str, Any]:
+    """The first odds row of a fixture, at another price."""
+    for key, row in scene.truth.items():
+        parts = key.split("/", 3)
+        if parts[0] == "odds" and parts[1] == fixture:
+            moved = {**cast("dict[str, Any]", row), "price": 9.5}
+            return {"fixtureId": fixture, "odds": {parts[2]: {parts[3]: moved}}}
+    raise LookupError(f"{fixture} has no odds")
 
 
 def storm(scene: Scene) -> Steps:
@@ -310,6 +351,14 @@ CASES: Final[tuple[Case, ...]] = (
         "op.resume.no-cursor-in-doubt op.connect.comes-back op.state.equals-truth",
         partial_then_lost,
         hazards="HZ-B7",
+    ),
+    made(
+        "demand/one-fixture-missing",
+        "A channel has no cursor while one of its fixtures has no base",
+        "op.resume.no-cursor-in-doubt op.connect.comes-back",
+        one_fixture_missing,
+        hazards="HZ-A2",
+        replay_channels=("fixtures", "scores", "odds"),
     ),
     made(
         "demand/storm",

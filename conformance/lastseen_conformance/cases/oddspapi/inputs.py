@@ -1,7 +1,7 @@
 """What comes in: nonsense, novelties, repetitions, and ids that look odd."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from lastseen_conformance.case import Case, Finding, Judge, Scene, Script, broken, kept

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from lastseen_conformance.case import Case, Finding, Scene, Script, broken, kept
+from lastseen_conformance.case import Case, Finding, Scene, broken, kept
 from lastseen_conformance.cases.oddspapi.scripts import (
     accepted,
     agree,
@@ -122,27 +122,20 @@ def empty(scene: Scene) -> Steps:
     yield from agree(scene)
 
 
-def _endless(rule: str) -> Script:
+def endless(scene: Scene) -> Steps:
     """The resume is never completed, and nothing else is said of it."""
+    yield from _away(scene, "scores")
 
-    def play(scene: Scene) -> Steps:
-        yield from _away(scene, "scores")
+    def given_up(history: History) -> bool:
+        wire = history.view(Wire)
+        since = wire.links[2].accepted_n or 0
+        fetched = any(query.good for query in wire.asked_after(since, "scores"))
+        return fetched or any(not login.resumes for login in wire.logins[2:])
 
-        def given_up(history: History) -> bool:
-            wire = history.view(Wire)
-            owner = wire.owner
-            if owner is None:
-                return False
-            since = wire.links[2].accepted_n or 0
-            fetched = any(query.good for query in wire.asked_after(since, "scores"))
-            cold = any(not login.resumes for login in wire.logins[2:])
-            return fetched or cold
-
-        yield Wait(until=given_up, what="the resume is given up", rule=rule, patience_s=20.0)
-        yield from agree(scene)
-
-    play.__doc__ = _endless.__doc__
-    return play
+    yield Wait(
+        until=given_up, what="the resume is given up", rule="op.resume.times-out", patience_s=20.0
+    )
+    yield from agree(scene)
 
 
 def second_loss(scene: Scene) -> Steps:
@@ -234,23 +227,13 @@ CASES: Final[tuple[Case, ...]] = (
         hazards="HZ-A16 HZ-A17",
         reported_only=True,
     ),
-    *(
-        made(
-            f"replay/{name}",
-            title,
-            "op.resume.times-out op.state.equals-truth",
-            _endless("op.resume.times-out"),
-            template="replay/endless",
-            hazards="HZ-B3",
-            **knobs,
-        )
-        for name, title, knobs in (
-            (
-                "never-complete",
-                "A resume that is never completed ends in a snapshot",
-                {"resume_complete": "never"},
-            ),
-        )
+    made(
+        "replay/never-complete",
+        "A resume that is never completed ends in a snapshot",
+        "op.resume.times-out op.state.equals-truth",
+        endless,
+        hazards="HZ-B3",
+        resume_complete="never",
     ),
     made(
         "replay/late-complete",

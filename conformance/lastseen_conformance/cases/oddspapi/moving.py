@@ -216,7 +216,7 @@ CASES: Final[tuple[Case, ...]] = (
     made(
         "move/old-goes-on",
         "Nothing from the old connection is applied once the new one has logged in",
-        _RULES,
+        f"{_RULES} op.state.one-owner",
         old_goes_on,
         hazards="HZ-D4",
     ),

@@ -129,7 +129,7 @@ def _lose(cell: Cell) -> Steps:
 
 def _odd_entry(cell: Cell, scene: Scene) -> str:
     entry_id = FAR_AHEAD if cell.cursor == "above" else "soon"
-    payload = {"fixtureId": scene.fixtures[0], "scores": {}}
+    payload: dict[str, Any] = {"fixtureId": scene.fixtures[0], "scores": {}}
     return json.dumps(
         {"channel": "scores", "type": "UPDATE", "ts": 1, "entryId": entry_id, "payload": payload}
     )

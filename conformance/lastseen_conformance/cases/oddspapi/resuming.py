@@ -68,7 +68,8 @@ CASES: Final[tuple[Case, ...]] = (
         "resume/replayed-after-drop",
         "Entries published during a short loss are replayed",
         "op.connect.comes-back op.resume.sent-when-valid op.resume.epoch-and-cursors "
-        "op.resume.cursor-of-epoch op.resume.replayable-only op.snapshot.after-login "
+        "op.resume.cursor-of-epoch op.resume.replayable-only op.resume.subscribed-only "
+        "op.snapshot.after-login "
         "op.state.once op.state.equals-truth",
         replayed,
         hazards="HZ-A11",
