@@ -12,9 +12,13 @@ from lastseen_conformance.judges import (
     oddspapi_logins,
     oddspapi_reports,
     oddspapi_versions,
+    polynode,
 )
 from lastseen_simulator.gateway.core import Gateway, GatewayOptions, KeyGrant
 from lastseen_simulator.gateways import GatewayCore, Truth
+from lastseen_simulator.polynode.core import PolyNodeGateway
+from lastseen_simulator.polynode.options import KeyGrant as PolyNodeGrant
+from lastseen_simulator.polynode.options import PolyNodeOptions
 from lastseen_simulator.verdict import compare
 
 __all__ = ["DIALECTS", "Dialect"]
@@ -82,6 +86,37 @@ def _oddspapi_difference(case: Case, state: Mapping[str, Any], truth: Truth) -> 
     return None
 
 
+POLYNODE_KEY: Final = "pn_live_5a17e0f5c0ffee0ddba11ca5cade0002"
+POLYNODE_DEFAULTS: Final[Mapping[str, Any]] = {
+    "rate": 0.0,
+    "price_feed_s": 0.0,
+    "block_s": 3600.0,
+    "heartbeat_s": 0.4,
+    "confirm_min_s": 3600.0,
+    "confirm_max_s": 3600.0,
+}
+"""Nothing happens but what a case publishes; confirmations too."""
+
+
+def _polynode_gateway(case: Case, rng: random.Random, wall_ms_at_zero: int) -> GatewayCore:
+    options = PolyNodeOptions(
+        keys=(PolyNodeGrant(key=POLYNODE_KEY),), **{**POLYNODE_DEFAULTS, **case.knobs}
+    )
+    return PolyNodeGateway(options, rng=rng, wall_ms_at_zero=wall_ms_at_zero)
+
+
+def _polynode_difference(case: Case, state: Mapping[str, Any], truth: Truth) -> str | None:
+    del case
+    told = [record["connection"] for record in truth.records if record["kind"] == "sent"]
+    true_state = truth.state(types=("settlement",), connections=sorted(set(told)))
+    return polynode.item_difference(state, true_state)
+
+
+def _nothing_on_offer(core: GatewayCore) -> tuple[str, ...]:
+    del core
+    return ()
+
+
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "oddspapi": Dialect(
         name="oddspapi",
@@ -107,5 +142,20 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         ),
         fixtures=_oddspapi_fixtures,
         difference=_oddspapi_difference,
+    ),
+    "polynode": Dialect(
+        name="polynode",
+        key=POLYNODE_KEY,
+        make=_polynode_gateway,
+        always=(
+            polynode.asks,
+            polynode.one_at_a_time,
+            polynode.reaches_back,
+            polynode.once,
+            polynode.forward,
+            polynode.pongs,
+        ),
+        fixtures=_nothing_on_offer,
+        difference=_polynode_difference,
     ),
 }

@@ -34,7 +34,8 @@ def _lines() -> Iterator[str]:
     yield "What the conformance suite asks of a client, generated from the register."
     yield "A rule's id never changes its meaning."
     yield "`wire` is judged for any client, `report` needs one that "
-    yield "[reports](../how-to/test-your-client.md#say-what-you-did), `process` looks at the process."
+    yield "[reports](../how-to/test-your-client.md#say-what-you-did), `process` looks at the "
+    yield "process itself."
     yield "Sources are hazards (HZ), rules of the heart (R), invariants (INV), open points of the"
     yield "wire (OP) and sections of what is known of it."
     templates = {case.template for case in CASES.values()}

@@ -22,8 +22,12 @@ TIMERS: Final[Mapping[str, float]] = {
     "snapshot_backoff_cap_s": 0.5,
     "snapshot_settled_s": 0.2,
     "verify_after_s": 0.8,
+    "keepalive_interval_s": 0.5,
+    "history_timeout_s": 1.0,
+    "history_interval_s": 0.5,
+    "pending_timeout_s": 1.5,
 }
-"""By what they are called in `SessionOptions`. A client may ignore any of them and be slower."""
+"""By their names in `SessionOptions` and `HistoryOptions`. A client may be slower than any."""
 
 PATIENCE_S: Final = 10.0
 """How long a client may take for what it owes, before it has failed to do it."""

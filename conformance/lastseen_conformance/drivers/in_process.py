@@ -1,14 +1,15 @@
-"""The bare session of our own core as a client: no sockets, no processes, a disk that is a dict."""
+"""The bare sessions of our own core as clients: no sockets, no processes, a disk that is a dict."""
 
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, assert_never, final
+from typing import Any, Final, Generic, TypeVar, final
 
 import attrs
 import msgspec
 
 from lastseen.dialect import End, HttpResponse, SnapshotFault
+from lastseen.dialects import polynode
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.effects import (
     CancelFetch,
@@ -22,9 +23,12 @@ from lastseen.effects import (
     Send,
 )
 from lastseen.errors import PayloadError
-from lastseen.events import Entry, Event
+from lastseen.events import Entry, Event, ItemChanged
+from lastseen.history_session import HistorySession
+from lastseen.lifecycle import ItemKey, ItemState
+from lastseen.machine import Machine
 from lastseen.mechanisms import Mechanisms
-from lastseen.options import SessionOptions
+from lastseen.options import HistoryOptions, SessionOptions
 from lastseen.position import Position
 from lastseen.replica import Replica, ScopeImage, ScopeName
 from lastseen.secret import Secret
@@ -33,11 +37,14 @@ from lastseen.snapshots import ScopeKey
 from lastseen_conformance.drivers.network import LATENCY_S, Clock, Network
 from lastseen_simulator import effects as gateway
 from lastseen_simulator.command._tail_claims import Claims
-from lastseen_simulator.command._tail_lines import ReportLines
+from lastseen_simulator.command._tail_lines import ReportLines, item_name
 
-__all__ = ["Disk", "OddsPapiClient"]
+__all__ = ["Disk", "OddsPapiClient", "PolyNodeClient", "SessionClient"]
 
 _LANGUAGE: Final = "en"
+_NO_UPGRADE: Final = "not a WebSocket answer"
+
+S = TypeVar("S", bound=Machine)
 
 
 @final
@@ -54,7 +61,7 @@ class Disk:
 class _Socket:
     """The client's end of one connection."""
 
-    client: "OddsPapiClient"
+    client: "SessionClient[Any]"
     number: int
     wire: int = 0
     over: bool = False
@@ -82,10 +89,9 @@ class _Socket:
             self.client.step(lambda s, now: s.handle_closed(self.number, end, now=now))
 
 
-@final
 @attrs.define(eq=False)
-class OddsPapiClient:
-    """One life of a client around a `Session`; `say` gets its report, line by line.
+class SessionClient(Generic[S]):
+    """One life of a client around a session; `say` gets its report, line by line.
 
     A broken variant is made by handing in other mechanisms.
     """
@@ -99,45 +105,24 @@ class OddsPapiClient:
     timers: dict[str, Any]
     mechanisms: Mechanisms = attrs.field(factory=Mechanisms)
     seed: int = 0
-    receive_type: str = "json"
-    session: Session = attrs.field(init=False)
-    replica: Replica = attrs.field(init=False)
+    session: S = attrs.field(init=False)
     sockets: dict[int, _Socket] = attrs.field(init=False, factory=dict[int, _Socket])
     alive: bool = attrs.field(init=False, default=True)
-    _claims: Claims = attrs.field(init=False, factory=Claims)
     _lines: ReportLines = attrs.field(init=False, factory=ReportLines)
-    _cancelled: set[int] = attrs.field(init=False, factory=set[int])
     _alarm: int = attrs.field(init=False, default=0)
-    _kept: dict[ScopeName, ScopeImage] = attrs.field(
-        init=False, factory=dict[ScopeName, ScopeImage]
-    )
-
-    def __attrs_post_init__(self) -> None:
-        subscription = Subscription(channels=self.channels, receive_type=self.receive_type)
-        dialect = OddsPapi(subscription=subscription, key=Secret(self.key))
-        options = SessionOptions(
-            report_discarded=True, report_commits=self.disk is not None, **self.timers
-        )
-        self.session = Session(dialect, random.Random(self.seed), options, self.mechanisms)
-        self.replica = Replica(OddsPapi(subscription=subscription), tracked=True)
 
     def begin(self) -> None:
         """Starts, from what the disk has."""
-        self._tell(self._lines.opening())
-        position, bases = Position(), frozenset[ScopeKey]()
-        if self.disk is not None:
-            position = self.disk.position
-            self.replica.load(self.disk.scopes)
-            self._kept = dict(self.disk.scopes)
-            held = {ScopeKey(name, None) for name, _ in position.cursors}
-            bases = frozenset(held | {ScopeKey(*name) for name in self.disk.scopes})
-            self._tell(self._lines.restored("disk", position, len(self.replica)))
-        self.step(lambda s, now: s.handle_begin(position, bases, now=now))
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """The answer to `state`."""
+        raise NotImplementedError
 
     def told(self, command: str) -> bool:
         """A line on its standard input; False when that ends it."""
         if command == "state":
-            self.say({"event": "state", "state": self.replica.state()})
+            self.say({"event": "state", "state": self.state()})
         return command != "stop"
 
     def die(self) -> None:
@@ -148,7 +133,7 @@ class OddsPapiClient:
             self.network.hang_up(socket.wire)
         self.sockets.clear()
 
-    def step(self, handle: Callable[[Session, float], None]) -> None:
+    def step(self, handle: Callable[[S, float], None]) -> None:
         """Tells the session one thing, does what it says, and lets the application take events."""
         if not self.alive:
             return
@@ -156,33 +141,24 @@ class OddsPapiClient:
         self._drain()
         while events := self.session.poll_events():
             for event in events:
-                if not self._take(event):
-                    break
+                self._take(event)
             self._drain()
         self._say_claims()
         self._rearm()
 
-    def _take(self, event: Event) -> bool:
-        """False when the rest of the batch was taken back with it."""
-        now = self.clock.now
-        if isinstance(event, Entry):
-            try:
-                self.replica.dialect.units(event)
-            except PayloadError:
-                self.session.handle_rejected(event, now=now)
-                self._drain()
-                return True
-        self.replica.apply(event)
-        self._tell(self._lines.event(event, epoch=self.session.position.epoch, at=now))
-        if self._claims.take(event):
-            self._say_claims()
-        self.session.handle_processed(event, now=now)
-        self._drain()
-        return True
+    def _options(self, kind: type[Any]) -> dict[str, Any]:
+        """The timers that these options know."""
+        known = {field.name for field in attrs.fields(kind)}
+        return {name: value for name, value in self.timers.items() if name in known}
+
+    def _take(self, event: Event) -> None:
+        raise NotImplementedError
 
     def _say_claims(self) -> None:
-        for channel, claim in self._claims.changes(self.session.status()).items():
-            self._tell(self._lines.claim(channel, claim, at=self.clock.now))
+        raise NotImplementedError
+
+    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+        raise NotImplementedError
 
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
@@ -210,11 +186,7 @@ class OddsPapiClient:
         match effect:
             case Connect():
                 socket = self.sockets[effect.connection] = _Socket(self, effect.connection)
-                query = tuple(
-                    (name, value.reveal() if isinstance(value, Secret) else value)
-                    for name, value in effect.query
-                )
-                socket.wire = self.network.dial("/ws", query, socket)
+                socket.wire = self.network.dial("/ws", _revealed(effect.query), socket)
             case Send():
                 if effect.connection in self.sockets:
                     wire = self.sockets[effect.connection].wire
@@ -228,17 +200,8 @@ class OddsPapiClient:
                     )
             case Close():
                 self._close(effect)
-            case FetchSnapshot():
-                self._fetch(effect, effect.requests, ())
-                fault = SnapshotFault(reason="timed out")
-                late = partial(self._answer, effect.fetch, fault)
-                self.clock.after(effect.timeout_s, late)
-            case CancelFetch():
-                self._answer(effect.fetch, SnapshotFault(reason="cancelled"), soon=True)
-            case Commit():
-                self._commit(effect)
-            case _:
-                assert_never(effect)
+            case FetchSnapshot() | CancelFetch() | Commit():
+                self._do_more(effect)
 
     def _close(self, effect: Close) -> None:
         socket = self.sockets.pop(effect.connection, None)
@@ -252,25 +215,101 @@ class OddsPapiClient:
             lambda: self.step(lambda s, now: s.handle_closed(effect.connection, end, now=now)),
         )
 
+
+def _revealed(query: tuple[tuple[str, str | Secret], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, value.reveal() if isinstance(value, Secret) else value) for name, value in query
+    )
+
+
+@final
+@attrs.define(eq=False)
+class OddsPapiClient(SessionClient[Session]):
+    """A session with positions, a replica, and a disk that keeps both or neither."""
+
+    receive_type: str = "json"
+    replica: Replica = attrs.field(init=False)
+    _claims: Claims = attrs.field(init=False, factory=Claims)
+    _answered: set[int] = attrs.field(init=False, factory=set[int])
+    _kept: dict[ScopeName, ScopeImage] = attrs.field(
+        init=False, factory=dict[ScopeName, ScopeImage]
+    )
+
+    def __attrs_post_init__(self) -> None:
+        subscription = Subscription(channels=self.channels, receive_type=self.receive_type)
+        dialect = OddsPapi(subscription=subscription, key=Secret(self.key))
+        options = SessionOptions(
+            report_discarded=True,
+            report_commits=self.disk is not None,
+            **self._options(SessionOptions),
+        )
+        self.session = Session(dialect, random.Random(self.seed), options, self.mechanisms)
+        self.replica = Replica(OddsPapi(subscription=subscription), tracked=True)
+
+    def begin(self) -> None:
+        """Starts, from what the disk has."""
+        self._tell(self._lines.opening())
+        position, bases = Position(), frozenset[ScopeKey]()
+        if self.disk is not None:
+            position = self.disk.position
+            self.replica.load(self.disk.scopes)
+            self._kept = dict(self.disk.scopes)
+            held = {ScopeKey(name, None) for name, _ in position.cursors}
+            bases = frozenset(held | {ScopeKey(*name) for name in self.disk.scopes})
+            self._tell(self._lines.restored("disk", position, len(self.replica)))
+        self.step(lambda s, now: s.handle_begin(position, bases, now=now))
+
+    def state(self) -> dict[str, Any]:
+        """The replica's."""
+        return self.replica.state()
+
+    def _take(self, event: Event) -> None:
+        now = self.clock.now
+        if isinstance(event, Entry):
+            try:
+                self.replica.dialect.units(event)
+            except PayloadError:
+                self.session.handle_rejected(event, now=now)
+                self._drain()
+                return
+        self.replica.apply(event)
+        self._tell(self._lines.event(event, epoch=self.session.position.epoch, at=now))
+        if self._claims.take(event):
+            self._say_claims()
+        self.session.handle_processed(event, now=now)
+        self._drain()
+
+    def _say_claims(self) -> None:
+        for channel, claim in self._claims.changes(self.session.status()).items():
+            self._tell(self._lines.claim(channel, claim, at=self.clock.now))
+
+    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+        match effect:
+            case FetchSnapshot():
+                self._fetch(effect, effect.requests, ())
+                fault = SnapshotFault(reason="timed out")
+                late = partial(self._answer, effect.fetch, fault)
+                self.clock.after(effect.timeout_s, late)
+            case CancelFetch():
+                self._answer(effect.fetch, SnapshotFault(reason="cancelled"), soon=True)
+            case Commit():
+                self._commit(effect)
+
     def _fetch(
         self,
         effect: FetchSnapshot,
         requests: tuple[Request, ...],
         responses: tuple[HttpResponse, ...],
     ) -> None:
-        if not requests or effect.fetch in self._cancelled or not self.alive:
+        if not requests or effect.fetch in self._answered or not self.alive:
             if not requests:
                 self._answer(effect.fetch, responses)
             return
         request = requests[0]
-        query = tuple(
-            (name, value.reveal() if isinstance(value, Secret) else value)
-            for name, value in request.query
-        )
         http = gateway.HttpRequest(
             method="GET",
             path=f"/{_LANGUAGE}{request.path}",
-            query=query,
+            query=_revealed(request.query),
             headers=request.headers,
         )
 
@@ -292,9 +331,9 @@ class OddsPapiClient:
         *,
         soon: bool = False,
     ) -> None:
-        if fetch in self._cancelled:
+        if fetch in self._answered:
             return
-        self._cancelled.add(fetch)
+        self._answered.add(fetch)
         act: Callable[[], None] = lambda: self.step(  # noqa: E731 - said twice below
             lambda s, now: s.handle_snapshot(fetch, answer, now=now)
         )
@@ -330,3 +369,49 @@ class OddsPapiClient:
             unproven = before.unproven if before is not None else False
             self._kept[name] = ScopeImage(unproven=unproven, units=merged)
         return dict(self._kept)
+
+
+@final
+@attrs.define(eq=False)
+class PolyNodeClient(SessionClient[HistorySession]):
+    """A session with histories, and the newest state of every item it told of."""
+
+    items: dict[ItemKey, ItemState] = attrs.field(init=False, factory=dict[ItemKey, ItemState])
+
+    def __attrs_post_init__(self) -> None:
+        subscriptions = tuple(
+            polynode.Subscription(preset=polynode.Preset(name)) for name in self.channels
+        )
+        dialect = polynode.PolyNode(subscriptions=subscriptions, key=Secret(self.key))
+        options = HistoryOptions(**self._options(HistoryOptions))
+        self.session = HistorySession(dialect, random.Random(self.seed), options, self.mechanisms)
+
+    def begin(self) -> None:
+        """Starts; there is no place to keep."""
+        self._tell(self._lines.opening())
+        self.step(lambda s, now: s.handle_begin(now=now))
+
+    def state(self) -> dict[str, Any]:
+        """Every item by name."""
+        return {item_name(key): {"state": state.value} for key, state in self.items.items()}
+
+    def _take(self, event: Event) -> None:
+        now = self.clock.now
+        if isinstance(event, Entry):
+            try:
+                event.payload  # noqa: B018 - reading is the check
+            except PayloadError:
+                self.session.handle_rejected(event, now=now)
+                self._drain()
+                return
+        if isinstance(event, ItemChanged):
+            self.items[event.key] = event.state
+        self._tell(self._lines.event(event, epoch=None, at=now))
+        self.session.handle_processed(event, now=now)
+        self._drain()
+
+    def _say_claims(self) -> None:
+        """A feed without positions claims nothing that could be judged."""
+
+    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+        raise AssertionError(f"a feed with histories wants no {type(effect).__name__}")

@@ -9,7 +9,12 @@ import attrs
 from lastseen.mechanisms import Mechanisms
 from lastseen_conformance.case import Case
 from lastseen_conformance.dialects import DIALECTS
-from lastseen_conformance.drivers.in_process import Disk, OddsPapiClient
+from lastseen_conformance.drivers.in_process import (
+    Disk,
+    OddsPapiClient,
+    PolyNodeClient,
+    SessionClient,
+)
 from lastseen_conformance.drivers.network import Clock, Network
 from lastseen_conformance.history import Exited, Heard, History, Launched, Said
 from lastseen_conformance.play import Halt, Launch, Until, play
@@ -19,6 +24,11 @@ from lastseen_conformance.verdicts import Result, judge
 from lastseen_simulator.faults import Fault
 
 __all__ = ["run_virtual"]
+
+_CLIENTS: Final[Mapping[str, type[SessionClient[Any]]]] = {
+    "oddspapi": OddsPapiClient,
+    "polynode": PolyNodeClient,
+}
 
 WALL_MS_AT_ZERO: Final = 1_790_000_000_000
 STEPS_MAX: Final = 50_000
@@ -52,7 +62,7 @@ class _VirtualStage:
     tap: Tap = attrs.field(init=False)
     network: Network = attrs.field(init=False)
     disk: Disk | None = attrs.field(init=False)
-    client: OddsPapiClient | None = attrs.field(init=False, default=None)
+    client: SessionClient[Any] | None = attrs.field(init=False, default=None)
     lives: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -149,7 +159,7 @@ class _VirtualStage:
             if self.reported:
                 self.history.add(Said, at=self.now, run=life, line=line, text="")
 
-        self.client = OddsPapiClient(
+        self.client = _CLIENTS[self.case.dialect](
             network=self.network,
             clock=self.clock,
             say=say,
