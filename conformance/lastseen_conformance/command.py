@@ -21,6 +21,7 @@ from lastseen_conformance.drivers.sockets import Target
 from lastseen_conformance.known import Known, KnownFileError, load_known
 from lastseen_conformance.reports.files import annotations, junit, results_json
 from lastseen_conformance.reports.outcome import outcome_of
+from lastseen_conformance.reports.page import report_page
 from lastseen_conformance.reports.terminal import Terminal
 from lastseen_conformance.rules import RULES
 from lastseen_conformance.suite import run_suite
@@ -190,6 +191,7 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "results.json").write_text(results_json(done, outcome, command), "utf-8")
         (folder / "junit.xml").write_text(junit(done, outcome), "utf-8")
+        (folder / "report.html").write_text(report_page(done, outcome, command), "utf-8")
         click.echo(f"written to {folder}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in annotations(done, outcome):

@@ -7,7 +7,7 @@ from typing import final
 import attrs
 
 from lastseen_conformance.case import Case, Finding, Judge, broken, kept
-from lastseen_conformance.history import Connected, Exited, History
+from lastseen_conformance.history import Connected, Exited, History, Refused
 from lastseen_conformance.rules import RULES, Keyword, Sight
 
 __all__ = ["Result", "Verdict", "judge"]
@@ -89,7 +89,7 @@ def judge(case: Case, history: History, always: Sequence[Judge] = ()) -> Result:
 def _never_began(history: History) -> str | None:
     """A client that ended by itself before it ever connected has not been tested."""
     for moment in history.moments:
-        if isinstance(moment, Connected):
+        if isinstance(moment, Connected | Refused):
             return None
         if isinstance(moment, Exited) and not moment.asked:
             return f"the client ended before it connected: {moment.how}"

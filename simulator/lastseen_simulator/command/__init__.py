@@ -25,6 +25,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "wsproto": "simulator",
     "click": "simulator",
     "rich": "simulator",
+    "jinja2": "conformance",
 }
 """Modules that a bare install lacks, and the extra that brings them."""
 

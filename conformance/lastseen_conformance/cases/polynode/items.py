@@ -209,7 +209,13 @@ def _told_timed_out(history: History) -> Iterator[Finding]:
 _REPORTED: Final[dict[str, Any]] = {"reported_only": True}
 
 CASES: Final[tuple[Case, ...]] = (
-    made("item/confirmed", "Pending, then confirmed", _OUTCOME, confirmed, hazards="HZ-G13"),
+    made(
+        "item/confirmed",
+        "Pending, then confirmed",
+        f"{_OUTCOME} pn.subscribe.one-at-a-time",
+        confirmed,
+        hazards="HZ-G13",
+    ),
     *(
         made(
             f"item/order-{order.replace('_', '-')}-{sort.replace('_', '-')}",
