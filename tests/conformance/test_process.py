@@ -6,11 +6,12 @@ from pathlib import Path
 import attrs
 import pytest
 
+from lastseen_conformance.case import Scene
 from lastseen_conformance.cases import CASES
 from lastseen_conformance.drivers import process
 from lastseen_conformance.drivers.process import leftovers
 from lastseen_conformance.drivers.sockets import Target, run_over_sockets
-from lastseen_conformance.steps import Linger, Start, Stop
+from lastseen_conformance.steps import Linger, Start, Steps, Stop
 from lastseen_conformance.verdicts import Result, Verdict
 
 CASE = CASES["oddspapi/login/cold"]
@@ -109,7 +110,7 @@ async def test_a_client_that_ignores_stop_is_killed_and_noted(
 ) -> None:
     monkeypatch.setattr(process, "STOP_PATIENCE_S", 0.3)
 
-    def play(scene: object) -> object:
+    def play(scene: Scene) -> Steps:
         yield Start()
         yield Linger(seconds=0.2, why="it runs")
         yield Stop()

@@ -4,33 +4,36 @@ import asyncio
 import json
 import os
 import urllib.request
+from typing import Any
 
 import websockets
 
 URL, REST = os.environ["LASTSEEN_WS_URL"], os.environ["LASTSEEN_HTTP_URL"]
 KEY, CHANNELS = os.environ["LASTSEEN_API_KEY"], os.environ["LASTSEEN_CHANNELS"].split(",")
-epoch, cursors = None, {}
+epoch: str | None = None
+cursors: dict[str, str] = {}
 
 
-def fetch(path):
+def fetch(path: str) -> Any:
     with urllib.request.urlopen(f"{REST}{path}&apiKey={KEY}") as answer:
         return json.load(answer)
 
 
-async def main():
+async def main() -> None:
     global epoch
     while True:
         try:
             async with websockets.connect(URL) as socket:
-                login = {"type": "login", "apiKey": KEY, "channels": CHANNELS}
+                login: dict[str, Any] = {"type": "login", "apiKey": KEY, "channels": CHANNELS}
                 login |= {"serverEpoch": epoch, "lastSeenId": cursors} if epoch else {}
                 await socket.send(json.dumps(login))
                 async for text in socket:
                     frame = json.loads(text)
                     if frame["type"] == "login_ok":
                         if epoch is None:
-                            for fixture in fetch("/fixtures?sportId=10"):
-                                fetch(f"/fixtures/odds?fixtureId={fixture['fixtureId']}")
+                            for sport in (10, 11):
+                                for fixture in fetch(f"/fixtures?sportId={sport}"):
+                                    fetch(f"/fixtures/odds?fixtureId={fixture['fixtureId']}")
                         epoch = frame["resume"]["serverEpoch"]
                     elif frame["type"] == "snapshot_required":
                         for channel in frame["channels"]:

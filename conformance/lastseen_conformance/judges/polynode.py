@@ -81,7 +81,9 @@ def outcomes(history: History) -> dict[str, list[tuple[Said, str]]]:
         line = said.line or {}
         if line.get("event") == "item":
             key = line.get("key")
-            name = "/".join(map(str, cast("list[Any]", key))) if isinstance(key, list) else str(key)
+            name = (
+                "/".join(map(str, cast("list[object]", key))) if isinstance(key, list) else str(key)
+            )
             told.setdefault(name, []).append((said, str(line.get("state"))))
     return told
 

@@ -140,7 +140,7 @@ class PnWire:
             case "snapshot":
                 link.snapshot_n = frame.n
                 events = value.get("events")
-                for event in cast("list[Any]", events if isinstance(events, list) else []):
+                for event in cast("list[object]", events if isinstance(events, list) else []):
                     self._take_event(frame, event, live=False)
             case _:
                 self._take_event(frame, value, live=True)

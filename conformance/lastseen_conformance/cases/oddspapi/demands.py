@@ -75,14 +75,6 @@ def _frame(**members: object) -> Callable[[], Step]:
     return lambda: now("send", text=text)
 
 
-def _only_named(history: History) -> Iterator[Finding]:
-    """Nothing says that a client may not fetch more; but what was named has to be there."""
-    yield from stays(history)
-    wire = history.view(Wire)
-    if wire.demands and wire.asked_after(wire.demands[0][0], "scores"):
-        yield kept(RULE)
-
-
 def during_fetch(scene: Scene) -> Steps:
     """The frame comes while the snapshot it makes worthless is under way."""
     yield Place(
