@@ -28,6 +28,7 @@ from lastseen_simulator.effects import (
     CloseConnection,
     Effect,
     HttpRequest,
+    OpenStream,
     Ping,
     RefuseConnections,
     RefuseUpgrade,
@@ -77,6 +78,10 @@ class Tap:
     def filters(self) -> Mapping[str, tuple[str, type]]:
         """The parameters of `GET truth/state`."""
         return self.core.filters
+
+    def opens_stream(self, http: HttpRequest) -> bool:
+        """Whether a plain request asks for a stream."""
+        return self.core.opens_stream(http)
 
     def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:
         """A client asks for a WebSocket."""
@@ -212,6 +217,9 @@ class Tap:
                 )
             case TransmitRaw():
                 add(BytesSent, at=at, connection=effect.connection, data=effect.data)
+            case OpenStream():
+                # `Connected` has said it.
+                pass
             case Ping():
                 add(Pinged, at=at, connection=effect.connection)
             case CloseConnection():

@@ -157,7 +157,7 @@ class SessionClient(Generic[S]):
     def _say_claims(self) -> None:
         raise NotImplementedError
 
-    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+    def _do_more(self, effect: Effect) -> None:
         raise NotImplementedError
 
     def _tell(self, lines: list[str]) -> None:
@@ -200,7 +200,7 @@ class SessionClient(Generic[S]):
                     )
             case Close():
                 self._close(effect)
-            case FetchSnapshot() | CancelFetch() | Commit():
+            case _:
                 self._do_more(effect)
 
     def _close(self, effect: Close) -> None:
@@ -283,7 +283,7 @@ class OddsPapiClient(SessionClient[Session]):
         for channel, claim in self._claims.changes(self.session.status()).items():
             self._tell(self._lines.claim(channel, claim, at=self.clock.now))
 
-    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+    def _do_more(self, effect: Effect) -> None:
         match effect:
             case FetchSnapshot():
                 self._fetch(effect, effect.requests, ())
@@ -294,6 +294,8 @@ class OddsPapiClient(SessionClient[Session]):
                 self._answer(effect.fetch, SnapshotFault(reason="cancelled"), soon=True)
             case Commit():
                 self._commit(effect)
+            case _:
+                raise AssertionError(f"a feed with positions wants no {type(effect).__name__}")
 
     def _fetch(
         self,
@@ -413,5 +415,5 @@ class PolyNodeClient(SessionClient[HistorySession]):
     def _say_claims(self) -> None:
         """A feed without positions claims nothing that could be judged."""
 
-    def _do_more(self, effect: FetchSnapshot | CancelFetch | Commit) -> None:
+    def _do_more(self, effect: Effect) -> None:
         raise AssertionError(f"a feed with histories wants no {type(effect).__name__}")

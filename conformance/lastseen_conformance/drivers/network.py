@@ -16,6 +16,7 @@ from lastseen_simulator.effects import (
     HttpRequest,
     HttpResponse,
     ListenerMode,
+    OpenStream,
     Ping,
     RefuseConnections,
     RefuseUpgrade,
@@ -234,6 +235,8 @@ class Network:
                 self._respond(effect.request, effect.response)
             case RefuseUpgrade():
                 self._refusals[effect.connection] = effect.response
+            case OpenStream():
+                raise NotImplementedError("the virtual wire carries no HTTP streams yet")
             case RefuseConnections():
                 self._mode = effect.mode
             case _:
