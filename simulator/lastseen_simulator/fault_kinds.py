@@ -127,6 +127,13 @@ KINDS: Final[Mapping[str, FaultKind]] = {
         takes=("entries", "seconds"),
         dialects=("oddspapi",),
     ),
+    "late": FaultKind(
+        does="answers after a while, with what it saw when it was asked",
+        target="request",
+        takes=("seconds",),
+        needs=("seconds",),
+        dialects=("oddspapi",),
+    ),
     "empty": FaultKind(
         does="answers [] with status 200",
         target="request",

@@ -7,14 +7,16 @@ import pytest
 from lastseen_simulator.effects import (
     Abort,
     CloseConnection,
+    HttpRequest,
     RefuseConnections,
+    Respond,
     Stall,
     Transmit,
     TransmitRaw,
 )
 from lastseen_simulator.faults import KINDS, VIOLATIONS, Fault
 from lastseen_simulator.gateway.bench import WALL_MS, Bench
-from lastseen_simulator.gateway.core import GatewayOptions
+from lastseen_simulator.gateway.core import DEMO_KEY, GatewayOptions
 from lastseen_simulator.profiles import PROFILES, profile
 
 
@@ -709,3 +711,23 @@ def test_an_unlimited_fault_goes_on_striking() -> None:
     publish_many(bench, 10)
 
     assert len(bench.ids(connection)) == 15
+
+
+def test_a_late_answer_shows_what_was_there_when_it_was_asked_for() -> None:
+    bench = Bench(GatewayOptions(rate=0))
+    bench.place("late", "on request /currencies 1", seconds=2)
+    wanted = HttpRequest(method="GET", path="/en/currencies", query=(("apiKey", DEMO_KEY),))
+    bench.gateway.handle_request(7, wanted, now=bench.now)
+    bench.settle()
+    told = bench.gateway.truth.state(channels=["currencies"])
+    bench.publish("currencies")
+    bench.advance(1.9)
+    early = [each for each in bench.effects if isinstance(each, Respond)]
+    bench.advance(0.2)
+
+    answers = [each for each in bench.effects if isinstance(each, Respond)]
+    assert early == []
+    assert [each.request for each in answers] == [7]
+    rates = msgspec.json.decode(answers[0].response.body)
+    assert {f"currencies/{code}": rate for code, rate in rates.items()} == told
+    assert bench.receipt(1).fired == 1

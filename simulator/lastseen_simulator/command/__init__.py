@@ -25,6 +25,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "wsproto": "simulator",
     "click": "simulator",
     "rich": "simulator",
+    "jinja2": "conformance",
 }
 """Modules that a bare install lacks, and the extra that brings them."""
 
@@ -43,6 +44,10 @@ SUBCOMMANDS: Final[Mapping[str, _Subcommand]] = {
     "gateway": _Subcommand(
         target="lastseen_simulator.command.gateway:gateway",
         help="Run a local gateway that misbehaves on purpose.",
+    ),
+    "conformance": _Subcommand(
+        target="lastseen_conformance.command:conformance",
+        help="Find out which rules a client breaks.",
     ),
     "tail": _Subcommand(
         target="lastseen_simulator.command.tail:tail",

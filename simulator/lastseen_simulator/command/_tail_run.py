@@ -104,6 +104,10 @@ class Tail:
     _logged_in: bool = attrs.field(init=False, default=False)
     _failures: int = attrs.field(init=False, default=0)
     _last_end: Disconnected | None = attrs.field(init=False, default=None)
+    _said: bool = attrs.field(init=False, default=False)
+    """A batch has been told and is not in the state yet."""
+    _asked: int = attrs.field(init=False, default=0)
+    """Questions for the state that wait for that."""
 
     def __attrs_post_init__(self) -> None:
         if self.plan.table:
@@ -173,11 +177,14 @@ class Tail:
 
     async def _consume(self) -> None:
         async for batch in self._feed.batches(_BATCH_EVENTS):
+            self._said = True
             self._take(batch)
             if self.view.kept:
                 # Said first, then done: whoever reads the lines misses none (HZ-E12).
                 await self.output.drained()
             self._feed.acknowledge()
+            self._said = False
+            self._say_state()
             if self.trouble is not None:
                 return
             if self.plan.until_synced and self.view.reached:
@@ -246,10 +253,16 @@ class Tail:
         async with aclosing(read_commands()) as commands:
             async for command in commands:
                 if command == "state":
-                    state = {"event": "state", "state": self.view.state()}
-                    self._say([json_line(state)])
+                    self._asked += 1
+                    self._say_state()
                 elif command == "stop":
                     scope.cancel()
+
+    def _say_state(self) -> None:
+        """Answers who asked, once what was said to be applied is in the state."""
+        while self._asked and not self._said:
+            self._asked -= 1
+            self._say([json_line({"event": "state", "state": self.view.state()})])
 
     async def _tick(self) -> None:
         while True:

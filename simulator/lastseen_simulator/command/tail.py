@@ -20,6 +20,7 @@ from lastseen.errors import ConfigurationError
 from lastseen.options import HistoryOptions, SessionOptions, StreamOptions
 from lastseen.secret import Secret
 from lastseen_simulator.command import CommandError
+from lastseen_simulator.command._tail_contract import state_file, timers
 from lastseen_simulator.command._tail_histories import HistorySource
 from lastseen_simulator.command._tail_lines import JsonLines, Lines, ReportLines
 from lastseen_simulator.command._tail_positions import PositionSource
@@ -71,10 +72,14 @@ def _lines(*, as_json: bool, as_report: bool, quiet: bool) -> Lines | None:
 def _positions(
     *, url: str, key: Secret, told: bool, as_report: bool, given: Mapping[str, Any]
 ) -> Source:
+    state = given["state"]
+    if as_report and state is None:
+        state = state_file(os.environ)
     options = SessionOptions(
         connection_limit=given["connection_limit"],
         report_discarded=as_report,
-        report_commits=given["state"] is not None and told,
+        report_commits=state is not None and told,
+        **(timers(SessionOptions) if as_report else {}),
     )
     return PositionSource(
         subscription=_subscription(given),
@@ -82,14 +87,14 @@ def _positions(
         rest_url=_rest_url(given["rest"]),
         key=key,
         options=options,
-        state=given["state"],
+        state=state,
     )
 
 
 def _histories(
     *, url: str, key: Secret, told: bool, as_report: bool, given: Mapping[str, Any]
 ) -> Source:
-    del told, as_report
+    del told
     wallets, slugs, tokens = (_parts(given[name] or "") for name in ("wallets", "slugs", "tokens"))
     presets = _parts(given["channels"] or DEFAULT_PRESET)
     return HistorySource(
@@ -101,7 +106,12 @@ def _histories(
         key=key,
         compress=given["compress"],
         plan=polynode.PLANS[given["plan"]],
-        options=HistoryOptions(pending_timeout_s=given["pending_timeout_s"]),
+        options=HistoryOptions(
+            **{
+                "pending_timeout_s": given["pending_timeout_s"],
+                **(timers(HistoryOptions) if as_report else {}),
+            }
+        ),
     )
 
 
@@ -267,7 +277,8 @@ is tried with the public demo key when there is none.
 
 \b
 --report prints what a client under test prints (lastseen.report/1), and reads
-'state' and 'stop' from standard input, one a line.
+'state' and 'stop' from standard input, one a line. It keeps its state in
+LASTSEEN_STATE_DIR and takes timers from the environment, as a harness sets them.
 
 \b
 Exit codes:
@@ -386,7 +397,7 @@ Examples:
     type=click.IntRange(0),
     default=3,
     show_default=True,
-    help="First attempts before giving up; 0 never gives up.",
+    help="First attempts before giving up; 0 never gives up, as --report does.",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.pass_context
@@ -421,6 +432,8 @@ def tail(
     if duration_s is not None and isnan(duration_s):
         raise click.UsageError("--for takes a number of seconds")
     _check_options(context, dialect)
+    if as_report and context.get_parameter_source("attempts") is ParameterSource.DEFAULT:
+        attempts = 0
     at_terminal = not (as_json or as_report or quiet) and sys.stdout.isatty()
     try:
         address = Address.from_url(url, schemes=kind.schemes)

@@ -74,6 +74,7 @@ class Gateway:
     _connections: dict[int, Connection]
     _accepted: int
     _superseded: list[Entry]
+    _late: dict[int, Respond]
     _ticks: int
 
     def __init__(
@@ -84,6 +85,7 @@ class Gateway:
         self._effects = []
         self._connections = {}
         self._superseded = []
+        self._late = {}
         self._accepted = 0
         self._ticks = 0
         self._alarms = Alarms()
@@ -210,11 +212,14 @@ class Gateway:
         stale = next((placed for placed in changes if placed.fault.kind == "stale"), None)
         picture = self._picture(path, stale, now)
         response = self._snapshots.answer(http, picture, wall_ms=self._feed.wall_ms(now), now=now)
+        late_s = 0.0
         for placed in changes:
             if placed is not stale:
                 response, detail = changed_response(placed.fault, response, path)
                 self._strikes.fired(placed, f"{path}: {detail}", now)
-        self._effects.append(Respond(request=request, response=response))
+            if placed.fault.kind == "late":
+                late_s = placed.fault.seconds or 0.0
+        self._respond(Respond(request=request, response=response), late_s, now)
         query = [[name, REDACTED if is_secret(name) else value] for name, value in http.query]
         self.truth.write(
             "request",
@@ -379,6 +384,9 @@ class Gateway:
         """Does what an alarm was set for, unless its connection has gone meanwhile."""
         if alarm.timer is SessionTimer.SUPERSEDE:
             self._supersede_now(now)
+        if alarm.timer is SessionTimer.ANSWER:
+            self._effects.append(self._late.pop(alarm.connection or 0))
+            return
         connection = self._connections.get(alarm.connection or 0)
         self._strikes.ring(alarm, None if connection is None else connection.line, now)
         if connection is None or connection.is_gone():
@@ -415,6 +423,13 @@ class Gateway:
         superseded, self._superseded = self._superseded, []
         for entry in superseded:
             self._announce(self._feed.supersede(entry, now=now), now)
+
+    def _respond(self, answer: Respond, late_s: float, now: float) -> None:
+        if late_s > 0:
+            self._late[answer.request] = answer
+            self._alarms.set(SessionTimer.ANSWER, now + late_s, connection=answer.request)
+        else:
+            self._effects.append(answer)
 
     def _picture(self, path: str, stale: Placed | None, now: float) -> Picture:
         lag_s, entries = self.options.snapshot_lag_s, 0

@@ -140,6 +140,8 @@ def changed_response(fault: Fault, response: HttpResponse, path: str) -> tuple[H
             return attrs.evolve(response, cut_at=cut_at), f"cut after {cut_at} of {size} bytes"
         case "stall":
             return attrs.evolve(response, stall=True), "head only"
+        case "late":
+            return response, f"answered {fault.seconds or 0.0:g} s late"
         case "empty":
             # It covers nothing, so it names no position either (R11).
             headers = tuple(each for each in response.headers if each[0] != "X-As-Of")

@@ -13,3 +13,4 @@ class SessionTimer(enum.Enum):
     RESUME_COMPLETE = "resume_complete"
     GRACE = "reconnect_grace"
     SUPERSEDE = "supersede"
+    ANSWER = "late_answer"

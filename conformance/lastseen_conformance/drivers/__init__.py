@@ -1,0 +1,1 @@
+"""What plays a case: virtual time, or real sockets."""

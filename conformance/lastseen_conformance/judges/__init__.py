@@ -1,0 +1,1 @@
+"""What is judged: one mechanism a rule, shared by every case."""
