@@ -7,10 +7,14 @@ from lastseen_simulator.demo import Act
 from lastseen_simulator.demo.scenes import Scene, fault_of
 from lastseen_simulator.faults import KINDS, FaultError, check_dialect
 from lastseen_simulator.gateway.options import SERVED_CHANNELS, GatewayOptions
+from lastseen_simulator.polymarket_us.market import CHANNELS
 
 ACTS = [act for acts in ACTS_BY_DIALECT.values() for act in acts]
 SCENES = [(act, scene) for act in ACTS for scene in act.scenes]
 ENDS_A_CONNECTION = ("drop", "restart", "reconnect", "bomb", "half_open")
+ENDS_A_STREAM = ("raw", "error")
+CONNECTIONS = {"polymarket-us": 3}
+"""How many a client has, where it is more than one."""
 
 each_scene = pytest.mark.parametrize(
     ("act", "scene"), SCENES, ids=lambda each: each.name if isinstance(each, Scene) else ""
@@ -52,12 +56,15 @@ def test_every_fault_of_a_scene_can_be_placed(act: Act, scene: Scene) -> None:
 def test_a_scene_expects_a_login_for_every_connection_it_ends(act: Act, scene: Scene) -> None:
     ends = [table for step in scene.steps for table in step if table["kind"] in ENDS_A_CONNECTION]
 
-    assert scene.logins == len(ends)
+    streams = [t for step in scene.steps for t in step if t["kind"] in ENDS_A_STREAM]
+    each = CONNECTIONS.get(act.cast.dialect, 1)
+    assert scene.logins == len(ends + (streams if each > 1 else [])) * each
 
 
 @each_scene
 def test_a_scene_names_only_channels_that_can_do_what_it_expects(act: Act, scene: Scene) -> None:
-    assert set(scene.publish) <= set(SERVED_CHANNELS)
+    served = CHANNELS if act.cast.dialect == "polymarket-us" else SERVED_CHANNELS
+    assert set(scene.publish) <= set(served)
     assert set(scene.resumes) <= set(GatewayOptions().replay_channels)
     assert not scene.resumes or scene.logins
 
