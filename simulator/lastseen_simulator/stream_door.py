@@ -67,6 +67,7 @@ class StreamDoor:
     _chunk_bytes: int | None = None
     _held_bytes: int = 0
     _held: bytes = b""
+    _head: bytes = b""
     _reset: bool = False
     _deaf: bool = False
     _told: bool = False
@@ -85,12 +86,15 @@ class StreamDoor:
         }
 
     def open(self, head: OpenStream) -> None:
-        """Queues the head; a client of HTTP/1.0 gets a body that ends with the connection."""
+        """Takes the head, which goes out before anything else, even on a stream that is stalled.
+
+        A client of HTTP/1.0 gets a body that ends with the connection.
+        """
         self._chunk_bytes, self._held_bytes = head.chunk_bytes, head.held_bytes
         lines = [f"{name}: {value}" for name, value in head.headers]
         lines.append("Transfer-Encoding: chunked" if self._chunked else "Connection: close")
         status = f"HTTP/1.1 200 {HTTPStatus.OK.phrase}"
-        self._outbox.put("\r\n".join([status, *lines, "", ""]).encode("latin-1"))
+        self._head = "\r\n".join([status, *lines, "", ""]).encode("latin-1")
 
     def encode(self, data: str | bytes, *, split_at: int | None = None) -> bytes:
         """A message as this body has it, behind what has waited for it."""
@@ -130,6 +134,7 @@ class StreamDoor:
         """Writes until the stream has ended or its reader has gone, and closes the socket."""
         try:
             with self._scope:
+                await self._stream.send_all(self._head)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch)
                     await self._write()

@@ -1,12 +1,13 @@
 """What can be resumed over: the newest changes of each channel, and the tokens that name places.
 
-A token is bytes that mean nothing to anybody else, in base64: the place, the moment at which it was
-handed out, and padding, under a mask of this gateway's own.
+A token is bytes that mean nothing to anybody else, in base64: a checksum, the place, the moment at
+which it was handed out, and padding, under a mask of this gateway's own.
 """
 
 import base64
 import binascii
 import collections
+import zlib
 from collections.abc import Mapping
 from itertools import cycle
 from typing import Any, Final
@@ -30,6 +31,8 @@ class Loss:
 
 UNKNOWN: Final = Loss(3, "the resume token is not known")
 EXPIRED: Final = Loss(11, "the resume token has expired")
+
+_SUM_BYTES: Final = 4
 
 
 @attrs.define(eq=False)
@@ -80,18 +83,21 @@ class Journal:
         """Names the place after a change; the newest one when none is given."""
         place = self._seqs[channel] if seq is None else seq
         text = f"{self._restarts}:{channel}:{place}:{round(now * 1000)}"
-        data = text.encode().ljust(self.options.token_bytes)
-        return base64.b64encode(self._masked(data)).decode()
+        data = text.encode().ljust(self.options.token_bytes - _SUM_BYTES)
+        return base64.b64encode(self._masked(_summed(data) + data)).decode()
 
     def since(self, channel: str, token: str, *, now: float) -> list[Change] | Loss:
         """The changes after a place, or why there are none to be had."""
         try:
             data = base64.b64decode(token, validate=True)
-            text = self._masked(data).decode().rstrip(" ")
+            plain = self._masked(data)
+            text = plain[_SUM_BYTES:].decode().rstrip(" ")
             session, name, *numbers = text.split(":")
             seq, at_ms = map(int, numbers)
             known = self._forgotten < int(session) <= self._restarts
         except (binascii.Error, UnicodeError, ValueError):
+            return UNKNOWN
+        if _summed(plain[_SUM_BYTES:]) != plain[:_SUM_BYTES]:
             return UNKNOWN
         if base64.b64encode(data).decode() != token:
             # Another spelling of the same bytes: a token is given back as it came (HZ-F8).
@@ -115,3 +121,7 @@ class Journal:
 
     def _masked(self, data: bytes) -> bytes:
         return bytes(one ^ other for one, other in zip(data, cycle(self.mask), strict=False))
+
+
+def _summed(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(_SUM_BYTES, "big")
