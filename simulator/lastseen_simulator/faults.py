@@ -15,6 +15,7 @@ from lastseen_simulator.fault_kinds import CHUNK_VIOLATIONS, KINDS, VIOLATIONS, 
 from lastseen_simulator.positions import DATA_NAMES, Position, PositionError, parse_position
 
 __all__ = [
+    "CHUNK_VIOLATIONS",
     "KINDS",
     "Fault",
     "FaultError",
