@@ -147,7 +147,10 @@ class PolymarketUSOptions:
         unit="seconds", check=_above_zero,
     )  # fmt: skip
     participant: Literal["optional", "required"] = knob(
-        "optional", ACCESS, "whether streams of an account need x-participant-id", source="§2"
+        "optional",
+        ACCESS,
+        "whether streams of an account need the header of a participant",
+        source="§2",
     )
 
     order_tokens: bool | None = knob(
