@@ -21,7 +21,10 @@ Strike = Callable[[Placed, Line, float], None]
 Withheld = Callable[[Line, Outgoing, Fault, float], None]
 Rewrite = Callable[[Fault, Outgoing], tuple[str | bytes, str]]
 
-_CHANGES: Final = ("duplicate", "gap", "reorder", "drip")
+_WHOLE: Final = ("end",)
+"""Kinds that cut what is said and not how it is encoded: what is left is in good order."""
+
+_CHANGES: Final = ("duplicate", "gap", "reorder", "drip", "split")
 """What can be done to a data frame without touching what it says."""
 
 
@@ -161,7 +164,11 @@ class Delivery:
             return False
         self.release(connection, now=now)
         cut_at = cuts[0].position.byte
-        self.effects.append(Transmit(connection=connection.number, data=out.data, cut_at=cut_at))
+        if cuts[0].fault.kind in _WHOLE:
+            cut = Transmit(connection=connection.number, data=out.data[:cut_at])
+        else:
+            cut = Transmit(connection=connection.number, data=out.data, cut_at=cut_at)
+        self.effects.append(cut)
         self.withhold(connection, out, f"cut after {cut_at} bytes", now=now)
         self.strike(cuts[0], connection, now)
         return True
@@ -211,6 +218,11 @@ class Delivery:
             pace = drip.fault.bytes_per_s or DRIP_BYTES_PER_S
             self._transmit(connection, out, now, drip_bytes_per_s=pace)
             self._fired(drip, connection, f"at {pace:g} bytes/s", now)
+        elif (split := by_kind.pop("split", None)) is not None:
+            half = len(out.data) // 2
+            split_at = half if split.fault.cut_at is None else split.fault.cut_at
+            self._transmit(connection, out, now, split_at=split_at)
+            self._fired(split, connection, f"split after {split_at} bytes", now)
         else:
             self._transmit(connection, out, now)
 
@@ -251,14 +263,20 @@ class Delivery:
         *,
         how: str | None = None,
         drip_bytes_per_s: float | None = None,
+        split_at: int | None = None,
     ) -> None:
         self.effects.append(
-            Transmit(connection=connection.number, data=out.data, drip_bytes_per_s=drip_bytes_per_s)
+            Transmit(
+                connection=connection.number,
+                data=out.data,
+                drip_bytes_per_s=drip_bytes_per_s,
+                split_at=split_at,
+            )
         )
         if out.entry is None:
             frame = msgspec.to_builtins(out.control)
             self.truth.write("control", now=now, connection=connection.number, frame=frame)
-        for entry in out.carries if out.entry is None else (out.entry,):
+        for entry in out.carries or (() if out.entry is None else (out.entry,)):
             self.truth.write(
                 "sent",
                 now=now,
@@ -270,15 +288,15 @@ class Delivery:
 
     def withhold(self, connection: Line, out: Outgoing, why: str, *, now: float) -> None:
         """Records that a frame is not sent, and why."""
-        entry_id = None if out.entry is None else out.entry.entry_id
-        self.truth.write(
-            "withheld",
-            now=now,
-            connection=connection.number,
-            channel=out.channel,
-            entryId=entry_id,
-            why=why,
-        )
+        for entry in (out.carries if out.entry is not None else ()) or (out.entry,):
+            self.truth.write(
+                "withheld",
+                now=now,
+                connection=connection.number,
+                channel=out.channel,
+                entryId=None if entry is None else entry.entry_id,
+                why=why,
+            )
 
     def _fired(self, placed: Placed, connection: Line, detail: str, now: float) -> None:
         placed.fire(f"connection {connection.ordinal}: {detail}", now=now)

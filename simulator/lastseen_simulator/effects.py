@@ -60,12 +60,14 @@ class HttpResponse:
 class OpenStream:
     """Begin the answer to a stream's request: 200 with these headers, and a chunked body.
 
-    No chunk is larger than `chunk_bytes`; None puts each message in one.
+    No chunk is larger than `chunk_bytes`; None puts each message in one. The last `held_bytes` of
+    what there is to send wait for the next message, or for the end of the body.
     """
 
     connection: int
     headers: tuple[tuple[str, str], ...]
     chunk_bytes: int | None = None
+    held_bytes: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -73,13 +75,15 @@ class Transmit:
     """Send one message: `str` as WebSocket text, `bytes` as binary; on a stream, part of its body.
 
     `cut_at=n` puts only the first `n` bytes of the encoded frame, or chunk, on the wire;
-    `drip_bytes_per_s` spreads its bytes over time.
+    `drip_bytes_per_s` spreads its bytes over time; on a stream, a chunk ends after `split_at`
+    bytes of the data.
     """
 
     connection: int
     data: str | bytes
     cut_at: int | None = None
     drip_bytes_per_s: float | None = None
+    split_at: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import attrs
 
-__all__ = ["DIALECTS", "KINDS", "VIOLATIONS", "FaultKind", "Target"]
+__all__ = ["CHUNK_VIOLATIONS", "DIALECTS", "KINDS", "VIOLATIONS", "FaultKind", "Target"]
 
 DIALECTS: Final = ("oddspapi", "polynode", "polymarket-us")
 """The gateways there are."""
@@ -13,16 +13,20 @@ DIALECTS: Final = ("oddspapi", "polynode", "polymarket-us")
 _SOCKETS: Final = ("oddspapi", "polynode")
 """Those that speak WebSocket."""
 
-Target = Literal["frame", "cuttable", "anywhere", "request", "both", "subscribe"]
+_STREAMS: Final = ("polymarket-us",)
+"""Those that stream over HTTP."""
+
+Target = Literal["frame", "record", "cuttable", "anywhere", "request", "both", "subscribe"]
 
 
 @attrs.frozen(kw_only=True)
 class FaultKind:
     """A row of the catalogue: what it does and what it takes.
 
-    `target` says where it may stand: `frame` at a data frame; `cuttable` anywhere and inside
-    frames; `anywhere` outside frames; `request` at a REST request or an upgrade; `both` at either;
-    `subscribe` at a subscribe. `dialects` says which gateways can do it.
+    `target` says where it may stand: `frame` at a data frame; `record` at any frame; `cuttable`
+    anywhere and inside frames; `anywhere` outside frames; `request` at a REST request, an upgrade
+    or the open of a stream; `both` at either; `subscribe` at a subscribe. `dialects` says which
+    gateways can do it.
     """
 
     does: str
@@ -72,7 +76,12 @@ KINDS: Final[Mapping[str, FaultKind]] = {
         takes=("reason", "channels", "text"),
         dialects=("oddspapi",),
     ),
-    "close": FaultKind(does="closes with a close frame", takes=("code", "reason"), needs=("code",)),
+    "close": FaultKind(
+        does="closes with a close frame",
+        takes=("code", "reason"),
+        needs=("code",),
+        dialects=_SOCKETS,
+    ),
     "clean_close_after_login": FaultKind(
         does="closes with 1000 straight after login_ok, for so many logins or seconds",
         takes=("seconds", "code"),
@@ -99,13 +108,16 @@ KINDS: Final[Mapping[str, FaultKind]] = {
     ),
     # What a peer should never send.
     "send": FaultKind(
-        does="sends any text, or bytes given in hex, as one message", takes=("text", "data_hex")
+        does="sends any text, or bytes given in hex, as one message; on Polymarket US text is a "
+        "record, and bytes are part of the body as they are",
+        takes=("text", "data_hex"),
     ),
     "oversize": FaultKind(
         does="sends one message of so many bytes", takes=("size_bytes",), needs=("size_bytes",)
     ),
     "raw": FaultKind(
-        does="puts bytes on the stream: a named violation of RFC 6455, or hex",
+        does="puts bytes on the stream: a named violation of RFC 6455, or on Polymarket US of RFC "
+        "9112, or hex",
         takes=("violation", "data_hex"),
     ),
     # What a snapshot service can do.
@@ -191,26 +203,54 @@ KINDS: Final[Mapping[str, FaultKind]] = {
         does="answers a stream's request with another content type",
         target="request",
         takes=("text",),
-        dialects=("polymarket-us",),
+        dialects=_STREAMS,
     ),
     "refuse_token": FaultKind(
-        does="refuses the resume token of a request with 400",
+        does="refuses the resume token of a request as one that nobody knows",
         target="request",
-        dialects=("polymarket-us",),
+        dialects=_STREAMS,
     ),
     "delta_first": FaultKind(
         does="sends the snapshot of a new stream only after its first change",
         target="request",
-        dialects=("polymarket-us",),
+        dialects=_STREAMS,
+    ),
+    "no_snapshot": FaultKind(
+        does="lets a new stream begin without its snapshot",
+        target="request",
+        dialects=_STREAMS,
+    ),
+    "end": FaultKind(
+        does="ends the answer as it should end; bare without Connect's end of stream, and inside a "
+        "record, which it cuts in a body that is in good order",
+        target="cuttable",
+        takes=("how",),
+        dialects=_STREAMS,
+    ),
+    "garbage": FaultKind(
+        does="ends the answer as it should end, and puts bytes after it",
+        takes=("text", "data_hex"),
+        dialects=_STREAMS,
+    ),
+    "split": FaultKind(
+        does="sends the frame in two chunks, the first of so many bytes",
+        target="record",
+        takes=("cut_at",),
+        dialects=_STREAMS,
+    ),
+    "compressed": FaultKind(
+        does="sends the data frame compressed by gzip, as only an envelope can say",
+        target="frame",
+        dialects=_STREAMS,
     ),
     "error": FaultKind(
         does="sends an error record inside the answer, and ends it",
         takes=("code", "message"),
-        dialects=("polymarket-us",),
+        dialects=_STREAMS,
     ),
-    "snapshot": FaultKind(does="sends a snapshot nobody waits for", dialects=("polymarket-us",)),
+    "snapshot": FaultKind(does="sends a snapshot nobody waits for", dialects=_STREAMS),
     "old_snapshot": FaultKind(
-        does="sends the snapshot before the last once more", dialects=("polymarket-us",)
+        does="sends the snapshot before the last once more", dialects=_STREAMS
     ),
     # What a clock can do.
     "clock_step": FaultKind(
@@ -231,3 +271,13 @@ VIOLATIONS: Final[Mapping[str, bytes]] = {
     "not_http_not_websocket": b"HTTP/1.1 500 Oops\r\n\r\n",
 }
 """Names for bytes that break RFC 6455 on the client's side of the connection."""
+
+CHUNK_VIOLATIONS: Final[Mapping[str, bytes]] = {
+    "bad_chunk_size": b"zz\r\n{}\r\n",
+    "signed_chunk_size": b"+2\r\n{}\r\n",
+    "huge_chunk_size": b"fffffffffffffffffffff\r\n",
+    "unended_chunk": b"2\r\n{}{}\r\n",
+    "bare_newline_chunk": b"2\n{}\n",
+    "second_head": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+}
+"""Names for bytes that break a chunked body (RFC 9112 §7.1), between two chunks."""

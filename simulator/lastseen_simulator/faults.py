@@ -11,10 +11,11 @@ from typing import Any, Final, cast
 
 import attrs
 
-from lastseen_simulator.fault_kinds import KINDS, VIOLATIONS, FaultKind
+from lastseen_simulator.fault_kinds import CHUNK_VIOLATIONS, KINDS, VIOLATIONS, FaultKind
 from lastseen_simulator.positions import DATA_NAMES, Position, PositionError, parse_position
 
 __all__ = [
+    "CHUNK_VIOLATIONS",
     "KINDS",
     "Fault",
     "FaultError",
@@ -47,6 +48,7 @@ class FaultFileError(ValueError):
 
 _LOSSES: Final = ("coalesced", "lost")
 _RESTARTS: Final = ("crash", "notice", "silent")
+_ENDS: Final = ("well", "bare")
 _ORDERS: Final = ("ack_first", "snapshot_first", "live_first")
 
 _ODDSPAPI_ONLY: Final = ("loss", "grace_s")
@@ -150,6 +152,8 @@ def _check_parameters(fault: Fault, kind: FaultKind) -> None:
         raise FaultError("send needs either text or data_hex")
     if fault.kind == "raw" and (fault.violation is None) == (fault.data_hex is None):
         raise FaultError("raw needs either violation or data_hex")
+    if fault.kind == "garbage" and None not in (fault.text, fault.data_hex):
+        raise FaultError("garbage takes either text or data_hex")
 
 
 def _check_values(fault: Fault) -> None:
@@ -159,9 +163,9 @@ def _check_values(fault: Fault) -> None:
         raise FaultError("connection counts from 1", key="connection")
     for name, known in (
         ("loss", _LOSSES),
-        ("how", _RESTARTS),
+        ("how", _ENDS if fault.kind == "end" else _RESTARTS),
         ("order", _ORDERS),
-        ("violation", tuple(VIOLATIONS)),
+        ("violation", (*VIOLATIONS, *CHUNK_VIOLATIONS)),
     ):
         value = getattr(fault, name)
         if value is not None and value not in known:
@@ -198,10 +202,13 @@ def _check_close_code(code: int | str) -> None:
         raise FaultError(f"code cannot be sent in a close frame: {code}", key="code")
 
 
+_INSIDE: Final = ", ".join(name for name, kind in KINDS.items() if kind.target == "cuttable")
+
+
 def _check_place(fault: Fault, kind: FaultKind, position: Position) -> None:
     where = f"{fault.kind} cannot stand at {fault.at!r}"
     if position.side == "inside" and position.scene == "frame" and kind.target != "cuttable":
-        raise FaultError(f"{where}: only drop, reset and half_open go inside a frame", key="at")
+        raise FaultError(f"{where}: only {_INSIDE} go inside a frame", key="at")
     match kind.target:
         case "request":
             if position.scene != "request":
@@ -209,6 +216,9 @@ def _check_place(fault: Fault, kind: FaultKind, position: Position) -> None:
         case "frame":
             if position.scene != "frame" or position.what not in DATA_NAMES:
                 raise FaultError(f"{where}: it needs a data, replayed or live frame", key="at")
+        case "record":
+            if position.scene != "frame":
+                raise FaultError(f"{where}: it needs a frame", key="at")
         case "subscribe":
             if position.scene != "subscribe":
                 raise FaultError(f"{where}: it needs on subscribe", key="at")
@@ -262,6 +272,10 @@ def check_dialect(fault: Fault, dialect: str) -> None:
     for name in _ODDSPAPI_ONLY:
         if getattr(fault, name) is not None and dialect != "oddspapi":
             raise FaultError(f"{fault.kind} takes no {name} on {dialect}", key=name)
+    violations = CHUNK_VIOLATIONS if dialect == "polymarket-us" else VIOLATIONS
+    if fault.violation is not None and fault.violation not in violations:
+        known = ", ".join(violations)
+        raise FaultError(f"violation must be one of: {known} on {dialect}", key="violation")
     if not fault.position.is_in(dialect):
         raise FaultError(f"{dialect} has no such position: {fault.at!r}", key="at")
 

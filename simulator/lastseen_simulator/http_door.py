@@ -68,8 +68,13 @@ class HttpHost(Protocol):
         """Owns a granted connection until it has ended; `greeting` is yet to be sent."""
         ...
 
-    async def serve_stream(self, connection: int, stream: trio.SocketStream) -> None:
-        """Owns a granted stream until it has ended; not even its head has been sent."""
+    async def serve_stream(
+        self, connection: int, stream: trio.SocketStream, *, chunked: bool
+    ) -> None:
+        """Owns a granted stream until it has ended; not even its head has been sent.
+
+        Only a client of HTTP/1.1 can read a body that is `chunked`.
+        """
         ...
 
 
@@ -121,7 +126,8 @@ class HttpDoor:
         elif self._host.opens_stream(request):
             granted = self._host.judge_upgrade(request)
             if isinstance(granted, int):
-                await self._host.serve_stream(granted, self._stream)
+                chunked = head.http_version == b"1.1"
+                await self._host.serve_stream(granted, self._stream, chunked=chunked)
                 return False
             response = granted
         elif request.path == WEBSOCKET_PATH:

@@ -27,7 +27,8 @@ class Published(Protocol):
 class Outgoing:
     """A frame on its way: data frames have their `entry`, control frames what is told of them.
 
-    A control frame that carries entries, as a history snapshot does, names them in `carries`.
+    A control frame that carries entries, as a history snapshot does, names them in `carries`; so
+    does a data frame that has more than one, whose `entry` is the last.
     """
 
     name: str

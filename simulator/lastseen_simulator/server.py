@@ -282,9 +282,11 @@ class GatewayServer:
         """Whether a plain request asks for a stream."""
         return self.core.opens_stream(request)
 
-    async def serve_stream(self, connection: int, stream: trio.SocketStream) -> None:
+    async def serve_stream(
+        self, connection: int, stream: trio.SocketStream, *, chunked: bool
+    ) -> None:
         """Owns a granted stream until it has ended."""
-        door = self._doors[connection] = StreamDoor(connection, stream, self)
+        door = self._doors[connection] = StreamDoor(connection, stream, self, chunked=chunked)
         self._step(lambda now: self.core.handle_connected(connection, now=now))
         await door.run()
 
@@ -334,11 +336,13 @@ class GatewayServer:
         match effect:
             case OpenStream():
                 if isinstance(door := self._doors.get(effect.connection), StreamDoor):
-                    door.open(effect.headers, effect.chunk_bytes)
+                    door.open(effect)
             case Transmit():
                 if (door := self._doors.get(effect.connection)) is not None:
                     frame = frames.get(id(effect.data))
-                    if frame is None:
+                    if isinstance(door, StreamDoor):
+                        frame = door.encode(effect.data, split_at=effect.split_at)
+                    elif frame is None:
                         frame = frames[id(effect.data)] = door.encode(effect.data)
                     door.send(
                         frame if effect.cut_at is None else frame[: effect.cut_at],

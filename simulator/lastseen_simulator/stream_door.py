@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import attrs
 import trio
 
+from lastseen_simulator.effects import OpenStream
 from lastseen_simulator.outbox import Ending, Outbox
 from lastseen_simulator.websocket_door import linger_off, peer_name
 
@@ -61,8 +62,12 @@ class StreamDoor:
     _stream: trio.SocketStream
     _peer: StreamPeer
     _outbox: Outbox = attrs.field(init=False)
+    _chunked: bool = attrs.field(default=True, alias="chunked", kw_only=True)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _chunk_bytes: int | None = None
+    _held_bytes: int = 0
+    _held: bytes = b""
+    _head: bytes = b""
     _reset: bool = False
     _deaf: bool = False
     _told: bool = False
@@ -80,16 +85,25 @@ class StreamDoor:
             "stalled": self._outbox.stalled,
         }
 
-    def open(self, headers: tuple[tuple[str, str], ...], chunk_bytes: int | None) -> None:
-        """Queues the head."""
-        self._chunk_bytes = chunk_bytes
-        lines = [f"{name}: {value}" for name, value in headers]
-        head = [f"HTTP/1.1 200 {HTTPStatus.OK.phrase}", *lines, "Transfer-Encoding: chunked"]
-        self._outbox.put("\r\n".join([*head, "", ""]).encode("latin-1"))
+    def open(self, head: OpenStream) -> None:
+        """Takes the head, which goes out before anything else, even on a stream that is stalled.
 
-    def encode(self, data: str | bytes) -> bytes:
-        """A record as this body has it."""
-        return chunks(data.encode() if isinstance(data, str) else data, self._chunk_bytes)
+        A client of HTTP/1.0 gets a body that ends with the connection.
+        """
+        self._chunk_bytes, self._held_bytes = head.chunk_bytes, head.held_bytes
+        lines = [f"{name}: {value}" for name, value in head.headers]
+        lines.append("Transfer-Encoding: chunked" if self._chunked else "Connection: close")
+        status = f"HTTP/1.1 200 {HTTPStatus.OK.phrase}"
+        self._head = "\r\n".join([status, *lines, "", ""]).encode("latin-1")
+
+    def encode(self, data: str | bytes, *, split_at: int | None = None) -> bytes:
+        """A message as this body has it, behind what has waited for it."""
+        data = self._held + (data.encode() if isinstance(data, str) else data)
+        split = None if split_at is None else len(self._held) + split_at
+        end = max(0, len(data) - self._held_bytes)
+        data, self._held = data[:end], data[end:]
+        parts = (data,) if split is None else (data[:split], data[split:])
+        return b"".join(self._chunks(part) for part in parts)
 
     def send(self, data: bytes, *, drip_bytes_per_s: float | None = None) -> None:
         """Queues bytes for the wire as they are."""
@@ -101,7 +115,7 @@ class StreamDoor:
         """Ends the body as a body should end."""
         del code, reason
         self._deaf = True
-        self._outbox.put(_LAST_CHUNK)
+        self._outbox.put(self._chunks(self._held) + (_LAST_CHUNK if self._chunked else b""))
         self._finish(FLUSH_TIMEOUT_S)
 
     def abort(self, *, reset: bool) -> None:
@@ -120,6 +134,7 @@ class StreamDoor:
         """Writes until the stream has ended or its reader has gone, and closes the socket."""
         try:
             with self._scope:
+                await self._stream.send_all(self._head)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch)
                     await self._write()
@@ -151,6 +166,9 @@ class StreamDoor:
             pass
         self._tell_hang_up()
         self._scope.cancel()
+
+    def _chunks(self, data: bytes) -> bytes:
+        return chunks(data, self._chunk_bytes) if self._chunked else data
 
     def _finish(self, patience_s: float) -> None:
         self._outbox.end(Ending())

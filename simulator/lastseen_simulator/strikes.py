@@ -17,6 +17,7 @@ from lastseen_simulator.effects import (
     RefuseConnections,
     TransmitRaw,
 )
+from lastseen_simulator.fault_kinds import CHUNK_VIOLATIONS
 from lastseen_simulator.faults import KINDS, VIOLATIONS, Fault, Receipt, check_dialect
 from lastseen_simulator.lines import Line
 from lastseen_simulator.mischief import Mischief, Placed
@@ -203,7 +204,8 @@ class Strikes:
         return f"sent {len(data)} bytes"
 
     def _raw(self, fault: Fault, line: Line, _: float) -> str:
+        known = {**VIOLATIONS, **CHUNK_VIOLATIONS}
         named = fault.violation is not None
-        data = VIOLATIONS[fault.violation or ""] if named else bytes.fromhex(fault.data_hex or "")
+        data = known[fault.violation or ""] if named else bytes.fromhex(fault.data_hex or "")
         self.delivery.effects.append(TransmitRaw(connection=line.number, data=data))
         return f"put {len(data)} raw bytes on the stream"

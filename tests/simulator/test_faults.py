@@ -191,6 +191,8 @@ def test_a_wrong_fault_file_names_its_line(text: str, line: int, reason: str) ->
         ("on subscribe 2", "polynode"),
         ("after login_ok", "oddspapi"),
         ("before snapshot", "polynode polymarket-us"),
+        ("after heartbeat 2", "polynode polymarket-us"),
+        ("after pong", "polynode"),
         ("after error", "oddspapi polynode polymarket-us"),
         ("every 5 frame", "oddspapi polynode polymarket-us"),
         ("after replayed 3", "oddspapi polymarket-us"),
@@ -205,33 +207,66 @@ def test_a_position_is_in_the_dialects_that_get_there(text: str, dialects: str) 
     assert [each for each in DIALECTS if position.is_in(each)] == dialects.split()
 
 
-def _is_taken(text: str, dialect: str) -> bool:
-    try:
-        return len(load_faults(text, dialect)) == 1
-    except FaultFileError:
-        return False
-
-
 @pytest.mark.parametrize(
-    ("table", "dialect", "trouble"),
+    ("table", "dialect", "fine_on", "trouble"),
     [
-        ('kind = "bomb"\nat = "after live 1"', "oddspapi", "2: bomb is no fault of oddspapi"),
-        ('kind = "stale"\nat = "on request *"', "polynode", "2: stale is no fault of polynode"),
-        ('at = "on login"\nkind = "drop"', "polynode", "2: polynode has no such position: 'on "),
+        (
+            'kind = "bomb"\nat = "after live 1"',
+            "oddspapi",
+            "polynode",
+            "2: bomb is no fault of oddspapi",
+        ),
+        (
+            'kind = "stale"\nat = "on request *"',
+            "polynode",
+            "oddspapi",
+            "2: stale is no fault of polynode",
+        ),
+        (
+            'at = "on login"\nkind = "drop"',
+            "polynode",
+            "oddspapi",
+            "2: polynode has no such position: 'on ",
+        ),
         (
             'kind = "restart"\nat = "at 3"\ngrace_s = 2',
             "polynode",
+            "oddspapi",
             "4: restart takes no grace_s on polynode",
+        ),
+        (
+            'kind = "close"\nat = "at 3"\ncode = 1000',
+            "polymarket-us",
+            "polynode",
+            "2: close is no fault of polymarket-us",
+        ),
+        (
+            'kind = "end"\nat = "inside data 1 byte 3"',
+            "polynode",
+            "polymarket-us",
+            "2: end is no fault of polynode",
+        ),
+        (
+            'kind = "raw"\nat = "at 3"\nviolation = "masked"',
+            "polymarket-us",
+            "oddspapi",
+            "4: violation must be one of: bad_chunk_size, ",
+        ),
+        (
+            'kind = "raw"\nat = "at 3"\nviolation = "bad_chunk_size"',
+            "oddspapi",
+            "polymarket-us",
+            "4: violation must be one of: reserved_bits, ",
         ),
     ],
 )
 def test_a_file_with_a_fault_of_another_dialect_names_the_line(
-    table: str, dialect: str, trouble: str
+    table: str, dialect: str, fine_on: str, trouble: str
 ) -> None:
     text = f"[[fault]]\n{table}\n"
 
     assert len(load_faults(text)) == 1
-    assert any(_is_taken(text, other) for other in DIALECTS if other != dialect)
+    assert len(load_faults(text, fine_on)) == 1
     with pytest.raises(FaultFileError) as wrong:
         load_faults(text, dialect)
     assert str(wrong.value).startswith(trouble)

@@ -7,7 +7,7 @@ from lastseen_simulator.demo import Act
 from lastseen_simulator.demo.scenes import Scene, fault_of
 from lastseen_simulator.faults import KINDS, FaultError, check_dialect
 from lastseen_simulator.gateway.options import SERVED_CHANNELS, GatewayOptions
-from lastseen_simulator.polymarket_us.market import CHANNELS
+from lastseen_simulator.polymarket_us.channels import CHANNELS
 
 ACTS = [act for acts in ACTS_BY_DIALECT.values() for act in acts]
 SCENES = [(act, scene) for act in ACTS for scene in act.scenes]

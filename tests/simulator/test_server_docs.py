@@ -8,9 +8,9 @@ import pytest
 
 from lastseen_simulator import control
 from lastseen_simulator.command.gateway import gateway
-from lastseen_simulator.faults import KINDS, VIOLATIONS, Fault, load_faults
+from lastseen_simulator.faults import CHUNK_VIOLATIONS, KINDS, VIOLATIONS, Fault, load_faults
 from lastseen_simulator.positions import parse_position
-from lastseen_simulator.profiles import POLYNODE_PROFILES, PROFILES
+from lastseen_simulator.profiles import POLYMARKET_US_PROFILES, POLYNODE_PROFILES, PROFILES
 
 DOCS = Path(__file__).parents[2] / "docs"
 FAULTS = (DOCS / "reference/faults.md").read_text()
@@ -37,7 +37,7 @@ def test_every_parameter_and_violation_is_explained() -> None:
     for kind in KINDS.values():
         for name in kind.takes:
             assert f"`{name}`" in kinds
-    for name in VIOLATIONS:
+    for name in (*VIOLATIONS, *CHUNK_VIOLATIONS):
         assert f"`{name}`" in kinds
 
 
@@ -51,11 +51,12 @@ def test_every_position_on_the_page_is_one() -> None:
 
 
 def test_every_profile_is_on_the_page_with_its_size() -> None:
-    pattern = r"^\| `(\w+)` \| (\d+) \| (\d+) \|"
+    pattern = r"^\| `(\w+)` \| (\d+) \| (\d+) \| (\d+) \|"
     rows = re.findall(pattern, section(FAULTS, "Profiles"), re.MULTILINE)
 
-    assert {name: (int(one), int(other)) for name, one, other in rows} == {
-        name: (len(faults), len(POLYNODE_PROFILES[name])) for name, faults in PROFILES.items()
+    assert {name: tuple(map(int, sizes)) for name, *sizes in rows} == {
+        name: (len(faults), len(POLYNODE_PROFILES[name]), len(POLYMARKET_US_PROFILES[name]))
+        for name, faults in PROFILES.items()
     }
 
 

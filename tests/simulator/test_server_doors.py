@@ -53,6 +53,9 @@ class ScriptedGateway:
     told: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
     _effects: list[Effect] = attrs.field(factory=list[Effect])
 
+    def opens_stream(self, http: HttpRequest) -> bool:
+        return False
+
     def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:
         self._effects += self.on_upgrade(connection, http)
 

@@ -237,7 +237,7 @@ ACTS: tuple[Act, ...] = (
                 steps=(
                     (
                         {"kind": "refuse_token", "at": _ORDERS},
-                        {"kind": "delta_first", "at": _ORDERS, "times": 2},
+                        {"kind": "delta_first", "at": _ORDERS},
                         {"kind": "drop", "at": "soon"},
                     ),
                 ),

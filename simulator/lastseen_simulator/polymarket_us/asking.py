@@ -1,198 +1,157 @@
-"""Who may ask for what: the path, the body, the bearer token, the limits (§2, §3, §4.5, §6)."""
+"""What a request for a stream asks for: its path, its body in either spelling, its headers (§3)."""
 
-import base64
-import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import attrs
 import msgspec
 
 from lastseen.shapes import as_list, as_object
 from lastseen_simulator.effects import HttpRequest, HttpResponse
-from lastseen_simulator.polymarket_us.options import Framing, KeyGrant, PolymarketUSOptions
-from lastseen_simulator.polymarket_us.wire import framing_for
+from lastseen_simulator.polymarket_us.channels import Channel
+from lastseen_simulator.polymarket_us.framing import Framing, framing_for
+from lastseen_simulator.polymarket_us.options import PolymarketUSOptions
+from lastseen_simulator.polymarket_us.refusals import refusal
 
-__all__ = ["PATHS", "Asked", "Desk", "answer", "refusal"]
+__all__ = ["Asked", "read_asked"]
 
-PATHS: Final[Mapping[str, str]] = {
-    "/v1/orders/subscribe": "orders",
-    "/v1/marketdata/subscribe": "market_data",
-    "/v1/positions/subscribe": "positions",
-    "/v1/dropcopy/subscribe": "drop_copy",
-    "/v1/tradecapture/subscribe": "trade_capture",
-    "/v1/positionchanges/subscribe": "position_changes",
-    "/v1/instruments/subscribe": "instruments",
-    # The same by their older names (§0, L2).
-    "/api/v1beta1/create_order_subscription": "orders",
-    "/api/v1beta1/create_market_data_subscription": "market_data",
-    "/api/v1beta1/create_position_change_subscription": "position_changes",
-}
-
-TOKEN_PATH: Final = "/oauth/token"
-HEALTH_PATH: Final = "/v1/health"
-
-_CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 3, 429: 8, 500: 13, 503: 14}
-"""The code in the body of a refusal, by its status (§4.5)."""
-
-_OF_ACCOUNT: Final = frozenset(PATHS.values()) - {"market_data", "instruments"}
+_TEXT_CHARACTERS_MAX: Final = 256
+_TOKEN_CHARACTERS_MAX: Final = 64 * 1024
+_ENVELOPE_BYTES: Final = 5
 
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """A stream that somebody may have."""
+    """A stream as it is asked for; empty lists narrow nothing.
 
-    channel: str
-    framing: Framing
+    `snake` says that records are spelled in snake_case, `layer` which of the published paths the
+    request took: 1 is the trader's guide, 2 the older gateway, 3 Connect.
+    """
+
+    channel: Channel
+    layer: int = 1
+    framing: Framing = "lines"
     accounts: frozenset[str] = frozenset()
-    """Empty is all."""
     symbols: frozenset[str] = frozenset()
+    firms: frozenset[str] = frozenset()
     depth: int | None = None
+    order_by_order: bool = False
+    snapshot_only: bool = False
     token: str | None = attrs.field(default=None, repr=False)
-    client: str = attrs.field(default="", repr=False)
-    """Whom limits are counted for."""
+    since_ms: int | None = None
 
 
-def answer(status: int, value: object) -> HttpResponse:
-    """A JSON answer."""
-    headers = (("Content-Type", "application/json"),)
-    return HttpResponse(status=status, headers=headers, body=msgspec.json.encode(value) + b"\n")
+class _WrongError(Exception):
+    """Something in the body is not what it should be."""
 
 
-def refusal(status: int, message: str) -> HttpResponse:
-    """An answer of the one shape that refusals have (§4.5)."""
-    return answer(status, {"code": _CODES.get(status, 2), "message": message, "details": []})
-
-
-@attrs.define(eq=False)
-class Desk:
-    """Judges requests, and hands out bearer tokens."""
-
-    options: PolymarketUSOptions
-    symbols: frozenset[str]
-    _bearers: dict[str, tuple[str, float]] = attrs.field(
-        init=False, factory=dict[str, tuple[str, float]]
-    )
-    """Token → client, and until when it opens a stream."""
-    _asked_at: dict[str, collections.deque[float]] = attrs.field(
-        init=False, factory=dict[str, collections.deque[float]]
-    )
-    _issued: int = attrs.field(init=False, default=0)
-
-    def judge(
-        self, http: HttpRequest, open_streams: Mapping[str, int], *, now: float
-    ) -> Asked | HttpResponse:
-        """A stream, or why not."""
-        headers = dict(http.headers)
-        client = self._client(headers.get("authorization"), now)
-        if isinstance(client, HttpResponse):
-            return client
-        grant = self._grant(client)
-        if not self._within_rate(client, now):
-            return refusal(429, "rate limit exceeded")
-        if open_streams.get(client, 0) >= self.options.stream_limit:
-            return refusal(429, "too many concurrent streams")
-        channel = PATHS[http.path]
-        body = self._body(http)
-        if isinstance(body, HttpResponse):
-            return body
-        symbols = _names(body, "symbols", "instruments")
-        accounts = _names(body, "accounts", "accountId", "account_id")
-        if channel == "market_data" and len(symbols) > self.options.symbols_max:
-            return refusal(400, f"more than {self.options.symbols_max} symbols")
-        if channel in _OF_ACCOUNT:
-            participant = headers.get("x-participant-id")
-            if participant is None and self.options.participant == "required":
-                return refusal(403, "x-participant-id is missing")
-            wanted = accounts | frozenset(filter(None, [participant]))
-            if grant is not None and grant.accounts is not None and not wanted <= {*grant.accounts}:
-                return refusal(403, "not your account")
-        token = body.get("resumeToken", body.get("resume_token"))
-        depth = body.get("depth")
-        return Asked(
-            channel=channel,
-            framing=framing_for(headers.get("accept", ""), self.options.framing),
-            accounts=accounts,
-            symbols=symbols,
-            depth=depth if type(depth) is int and depth > 0 else None,
-            token=token if isinstance(token, str) and token else None,
-            client=client,
-        )
-
-    def give_token(self, http: HttpRequest, *, now: float) -> HttpResponse:
-        """The token endpoint: a client secret, or an assertion that is one, for a bearer token.
-
-        The real one verifies a signature (§2); this one takes the secret for it.
-        """
-        members = _form(http)
-        if members.get("grant_type", "client_credentials") != "client_credentials":
-            return answer(400, {"error": "unsupported_grant_type"})
-        secret = members.get("client_secret") or members.get("client_assertion") or ""
-        grant = self._grant(secret)
-        if grant is None or not grant.active:
-            return answer(401, {"error": "invalid_client"})
-        self._issued += 1
-        token = base64.urlsafe_b64encode(f"bearer-{self._issued:08d}".encode()).decode()
-        self._bearers[token] = (secret, now + self.options.token_lives_s)
-        lives_s = round(self.options.token_lives_s)
-        issued = {"access_token": token, "token_type": "Bearer", "expires_in": lives_s}
-        return answer(200, issued)
-
-    def _client(self, authorization: str | None, now: float) -> str | HttpResponse:
-        if authorization is None:
-            if self.options.auth == "required":
-                return refusal(401, "a bearer token is missing")
-            return ""
-        kind, _, token = authorization.partition(" ")
-        if kind.lower() != "bearer":
-            return refusal(401, "not a bearer token")
-        client, until = self._bearers.get(token, (token, float("inf")))
-        grant = self._grant(client)
-        if grant is None or not grant.active or now >= until:
-            return refusal(401, "the bearer token is wrong or has expired")
-        return client
-
-    def _grant(self, secret: str) -> KeyGrant | None:
-        return next((each for each in self.options.keys if each.key == secret), None)
-
-    def _within_rate(self, client: str, now: float) -> bool:
-        limit, window_s = self.options.message_limit
-        asked = self._asked_at.setdefault(client, collections.deque())
-        while asked and asked[0] <= now - window_s:
-            asked.popleft()
-        if len(asked) >= limit:
-            return False
-        asked.append(now)
-        return True
-
-    def _body(self, http: HttpRequest) -> dict[str, Any] | HttpResponse:
-        if len(http.body) > self.options.body_bytes:
-            return refusal(413, f"a body may have {self.options.body_bytes} bytes")
-        if not http.body.strip():
-            return {}
-        try:
-            found = as_object(msgspec.json.decode(http.body))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return refusal(400, "the body is no JSON")
-        return refusal(400, "the body is no object") if found is None else found
-
-
-def _names(body: Mapping[str, Any], *members: str) -> frozenset[str]:
-    found: list[object] = []
-    for name in members:
-        value = body.get(name)
-        listed: Iterable[object] = as_list(value) or ([] if value is None else [value])
-        found += listed
-    return frozenset(each for each in found if isinstance(each, str))
-
-
-def _form(http: HttpRequest) -> dict[str, str]:
-    """The members of a form or of a JSON object."""
+def read_asked(
+    http: HttpRequest, channel: Channel, options: PolymarketUSOptions
+) -> Asked | HttpResponse:
+    """Reads a request; whatever its bytes, the answer is a stream or a refusal."""
+    if len(http.body) > options.body_bytes:
+        return refusal(413, f"a body may have {options.body_bytes} bytes")
+    headers = dict(http.headers)
     try:
-        text = http.body.decode()
-        found = as_object(msgspec.json.decode(text)) if text.lstrip().startswith("{") else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        members = _members(http.body, headers.get("content-type", ""))
+        asked = _asked(members, channel)
+    except _WrongError as error:
+        return refusal(400, str(error))
+    if channel.name == "market_data" and len(asked.symbols) > options.symbols_max:
+        return refusal(400, f"more than {options.symbols_max} symbols")
+    return attrs.evolve(
+        asked,
+        layer=_layer(http.path),
+        framing=framing_for(headers.get("accept", ""), options.framing),
+    )
+
+
+def _layer(path: str) -> int:
+    return 2 if path.startswith("/api/") else 3 if path.startswith("/polymarket.") else 1
+
+
+def _members(body: bytes, content_type: str) -> Mapping[str, Any]:
+    if content_type.lower().startswith("application/connect+json"):
+        size = int.from_bytes(body[1:_ENVELOPE_BYTES], "big")
+        if body[:1] != b"\x00" or len(body) != _ENVELOPE_BYTES + size:
+            raise _WrongError("the body is no envelope")
+        body = body[_ENVELOPE_BYTES:]
+    if not body.strip():
         return {}
-    members = dict(parse_qsl(text)) if found is None else found
-    return {name: value for name, value in members.items() if isinstance(value, str)}
+    try:
+        found = as_object(msgspec.json.decode(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _WrongError("the body is no JSON") from None
+    if found is None:
+        raise _WrongError("the body is no object")
+    return {_camel(name): value for name, value in found.items()}
+
+
+def _camel(name: str) -> str:
+    """Both spellings are taken (§0).
+
+    >>> _camel("resume_token"), _camel("resumeToken")
+    ('resumeToken', 'resumeToken')
+    """
+    head, *rest = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def _asked(members: Mapping[str, Any], channel: Channel) -> Asked:
+    kind = _text(members, "dataType")
+    if kind not in (None, "orderbook"):
+        raise _WrongError("dataType must be orderbook")
+    depth = members.get("depth")
+    if depth is not None and (type(depth) is not int or depth < 0):
+        raise _WrongError("depth must be a whole number")
+    account = _text(members, "accountId") or _text(members, "account")
+    accounts = _texts(members, "accounts") | frozenset(filter(None, [account]))
+    return Asked(
+        channel=channel,
+        accounts=accounts if channel.of_account else frozenset(),
+        symbols=_texts(members, "symbols") | _texts(members, "instruments"),
+        firms=_texts(members, "firms") if channel.of_firms else frozenset(),
+        depth=depth or None,
+        order_by_order=_flag(members, "unaggregated"),
+        snapshot_only=_flag(members, "snapshotOnly"),
+        token=_text(members, "resumeToken", _TOKEN_CHARACTERS_MAX) or None,
+        since_ms=_moment(members),
+    )
+
+
+def _text(
+    members: Mapping[str, Any], name: str, characters_max: int = _TEXT_CHARACTERS_MAX
+) -> str | None:
+    value = members.get(name)
+    if value is not None and (type(value) is not str or len(value) > characters_max):
+        raise _WrongError(f"{name} must be a text of at most {characters_max} characters")
+    return value
+
+
+def _texts(members: Mapping[str, Any], name: str) -> frozenset[str]:
+    value = members.get(name)
+    items = [] if value is None else as_list(value)
+    if items is None or not all(type(each) is str for each in items):
+        raise _WrongError(f"{name} must be a list of texts")
+    return frozenset(str(each) for each in items)
+
+
+def _flag(members: Mapping[str, Any], name: str) -> bool:
+    value = members.get(name)
+    if value not in (None, True, False) or type(value) is int:
+        raise _WrongError(f"{name} must be true or false")
+    return value is True
+
+
+def _moment(members: Mapping[str, Any]) -> int | None:
+    text = _text(members, "resumeTime")
+    if not text:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise _WrongError("resumeTime must be an RFC 3339 time") from None
+    if when.tzinfo is None:
+        raise _WrongError("resumeTime must be an RFC 3339 time")
+    return round(when.astimezone(UTC).timestamp() * 1000)

@@ -13,45 +13,33 @@ import attrs
 
 from lastseen_simulator.alarms import Alarm, Alarms, Rhythm, Timer
 from lastseen_simulator.delivery import Delivery
-from lastseen_simulator.effects import (
-    Effect,
-    HttpRequest,
-    HttpResponse,
-    RefuseUpgrade,
-    Respond,
-    Transmit,
-)
+from lastseen_simulator.effects import Effect, HttpRequest, HttpResponse, RefuseUpgrade, Respond
 from lastseen_simulator.faults import Fault, Receipt
 from lastseen_simulator.lines import Line, Outgoing
 from lastseen_simulator.mischief import Mischief, Placed
 from lastseen_simulator.payloads import as_json
-from lastseen_simulator.polymarket_us.asking import (
-    HEALTH_PATH,
-    PATHS,
-    TOKEN_PATH,
-    Asked,
-    Desk,
-    answer,
-    refusal,
-)
-from lastseen_simulator.polymarket_us.connections import Connection, ConnectionView
+from lastseen_simulator.polymarket_us.access import Desk
+from lastseen_simulator.polymarket_us.channels import CHANNELS, PATHS, channel_at
+from lastseen_simulator.polymarket_us.connections import Connection, ConnectionView, Grant
 from lastseen_simulator.polymarket_us.journal import Journal
-from lastseen_simulator.polymarket_us.market import CHANNELS, Happening, Market
+from lastseen_simulator.polymarket_us.market import Happening, Market
+from lastseen_simulator.polymarket_us.misbehaving import Misbehaviour
+from lastseen_simulator.polymarket_us.opening import Opening, let_go
 from lastseen_simulator.polymarket_us.options import PolymarketUSOptions
+from lastseen_simulator.polymarket_us.refusals import refusal
 from lastseen_simulator.polymarket_us.sessions import Sessions, SessionTimer
+from lastseen_simulator.polymarket_us.spoiling import REWRITES
 from lastseen_simulator.polymarket_us.truth import PolymarketUSTruth
 from lastseen_simulator.polymarket_us.wire import Wire
-from lastseen_simulator.strikes import Strikes, concerns_response, html_page
+from lastseen_simulator.strikes import Strikes
 
 __all__ = ["PolymarketUSGateway"]
-
-SILENCE_S: Final = 400.0
-"""Default length of a silence: longer than anybody should wait (§6)."""
 
 _FILTERS: Final[Mapping[str, tuple[str, type]]] = {
     "channels": ("channels", str),
     "accounts": ("accounts", str),
     "symbols": ("symbols", str),
+    "connections": ("connections", int),
 }
 
 
@@ -71,11 +59,10 @@ class PolymarketUSGateway:
     _delivery: Delivery
     _strikes: Strikes
     _journal: Journal
-    _desk: Desk
-    _wire: Wire
+    _opening: Opening
     _sessions: Sessions
     _connections: dict[int, Connection]
-    _granted: dict[int, tuple[Asked, str | None, bool]]
+    _granted: dict[int, Grant]
     _rng: random.Random
     _accepted: int
     _next_at: float | None
@@ -94,16 +81,16 @@ class PolymarketUSGateway:
         self._next_at = None
         self._wall_ms_at_zero = wall_ms_at_zero
         self._alarms, self._mischief = Alarms(), Mischief()
-        self._journal = Journal(options.journal)
-        self._desk = Desk(options, frozenset(self.market.symbols))
-        self._wire = Wire(options)
+        self._journal = Journal(options, self._rng.randbytes(32))
         self._delivery = Delivery(
             effects=self._effects,
             truth=self.truth,
             mischief=self._mischief,
             strike=self._strike_line,
             withheld=_leave_it,
+            rewrites=REWRITES,
         )
+        misbehaviour = Misbehaviour(delivery=self._delivery, connections=self._connections)
         self._strikes = Strikes(
             dialect=self.dialect,
             mischief=self._mischief,
@@ -111,20 +98,23 @@ class PolymarketUSGateway:
             alarms=self._alarms,
             meant=self._meant,
             all_kinds={"restart": self._strike_restart, "clock_step": self._strike_clock},
-            one_kinds={
-                "silence_heartbeat": self._strike_heartbeat,
-                "error": self._strike_error,
-                "old_snapshot": self._strike_old_snapshot,
-                "snapshot": self._strike_snapshot,
-            },
+            one_kinds={**misbehaviour.kinds(), "snapshot": self._strike_snapshot},
         )
-        self._sessions = Sessions(
+        self._sessions = misbehaviour.sessions = Sessions(
             options=options,
             market=self.market,
             journal=self._journal,
-            wire=self._wire,
+            wire=Wire(options),
             delivery=self._delivery,
             alarms=self._alarms,
+            strikes=self._strikes,
+        )
+        self._opening = Opening(
+            options=options,
+            desk=Desk(options, random.Random(self._rng.getrandbits(64))),
+            journal=self._journal,
+            mischief=self._mischief,
+            strikes=self._strikes,
         )
 
     @property
@@ -149,42 +139,43 @@ class PolymarketUSGateway:
     # What happens.
 
     def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:
-        """Somebody asks for a stream (§3)."""
+        """Somebody asks for a stream (§3), or for a WebSocket, which is not to be had."""
         self._open(now)
-        response, content_type, delta_first = self._strike_request(http, now)
-        verdict = None
-        if response is None:
-            verdict = self._judge(http, now)
-            if isinstance(verdict, HttpResponse):
-                response = verdict
-            else:
-                self._granted[connection] = (verdict, content_type, delta_first)
-        if response is not None:
-            self._effects.append(RefuseUpgrade(connection=connection, response=response))
+        channel = channel_at(http.path)
+        verdict: Grant | HttpResponse
+        if channel is None:
+            verdict = refusal(404, "there are no WebSockets here")
+        else:
+            verdict = self._opening.judge(http, channel, self._connections.values(), now=now)
+        if isinstance(verdict, HttpResponse):
+            self._effects.append(RefuseUpgrade(connection=connection, response=verdict))
+        else:
+            self._granted[connection] = verdict
         self.truth.write(
             "asked",
             now=now,
             connection=connection,
             path=http.path,
-            channel=PATHS[http.path],
-            resumes=isinstance(verdict, Asked) and verdict.token is not None,
-            verdict="granted" if response is None else response.status,
+            channel=None if channel is None else channel.name,
+            resumes=isinstance(verdict, Grant) and verdict.asked.token is not None,
+            verdict="granted" if isinstance(verdict, Grant) else verdict.status,
         )
         self._forget_ended()
 
     def handle_connected(self, connection: int, *, now: float) -> None:
         """The answer may begin; numbers are unique and ascend."""
         self._open(now)
-        asked, content_type, delta_first = self._granted.pop(connection)
         self._accepted += 1
         line = Line(number=connection, ordinal=self._accepted)
-        opened = Connection(line=line, asked=asked, last_sent_at=now, waits_for_delta=delta_first)
+        opened = Connection(line=line, grant=self._granted.pop(connection), last_sent_at=now)
         self._connections[connection] = opened
         self.truth.write("opened", now=now, connection=connection, ordinal=line.ordinal)
+        self._sessions.open(opened, now=now)
         self._strikes.strike_each(self._mischief.on_open(line.ordinal, now=now), line, now)
-        if not opened.line.ended:
-            wall_ms = self._wall_ms(now)
-            self._sessions.open(opened, content_type=content_type, wall_ms=wall_ms, now=now)
+        if not opened.is_gone():
+            self._sessions.begin(opened, wall_ms=self._wall_ms(now), now=now)
+        let_go(opened.marks, "the stream had nothing that it could change")
+        opened.marks.clear()
         self._forget_ended()
 
     def handle_frame(self, connection: int, data: str | bytes, *, now: float) -> None:
@@ -218,9 +209,7 @@ class PolymarketUSGateway:
     def handle_request(self, request: int, http: HttpRequest, *, now: float) -> None:
         """A plain request: the token endpoint, health, or nothing there."""
         self._open(now)
-        response, _, _ = self._strike_request(http, now)
-        if response is None:
-            response = self._answer(http, now)
+        response = self._opening.answer(http, wall_ms=self._wall_ms(now), now=now)
         self._effects.append(Respond(request=request, response=response))
         self.truth.write(
             "request",
@@ -261,10 +250,11 @@ class PolymarketUSGateway:
         if channel not in CHANNELS:
             raise ValueError(f"no such channel: {channel} (channels: {', '.join(CHANNELS)})")
         given = as_json(payload or {})
-        happening = self.market.make(channel, given, wall_ms=self._wall_ms(now))
-        name = self._happen(happening, now)
+        made = list(self.market.make(channel, given, wall_ms=self._wall_ms(now)))
+        for happening in made:
+            self._happen(happening, now)
         self._forget_ended()
-        return name
+        return next(each.key for each in made if each.channel == channel)
 
     def restart(self, *, announce: bool, now: float) -> None:
         """Begins another session and ends every stream: announced, well; otherwise without."""
@@ -348,41 +338,14 @@ class PolymarketUSGateway:
             self._happen(happening, now)
         self._plan(now)
 
-    def _happen(self, happening: Happening, now: float) -> str:
+    def _happen(self, happening: Happening, now: float) -> None:
         """Publishes a change to the truth, the journal, and whoever has asked for it."""
-        channel, item = happening.channel, happening.item
-        name = str(item.get("id") or f"{channel}-{self.truth.written}")
-        change = self._journal.add(channel, name, item)
-        if happening.unit is not None and happening.value is not None:
-            self.truth.fold(happening.unit, happening.value)
-        self.truth.write("entry", now=now, channel=channel, entryId=name, item=item)
+        channel, item, wall_ms = happening.channel, happening.item, self._wall_ms(now)
+        change = self._journal.add(channel, happening.key, item, wall_ms=wall_ms)
+        self.truth.write_change(happening, now=now)
         for connection in list(self._connections.values()):
-            wall_ms = self._wall_ms(now)
             self._sessions.stream(connection, change, wall_ms=wall_ms, now=now)
         self._strikes.strike_each(self._mischief.on_entry(now=now), None, now)
-        return name
-
-    def _judge(self, http: HttpRequest, now: float) -> Asked | HttpResponse:
-        streams: dict[str, int] = {}
-        for each in self._connections.values():
-            if not each.line.ended:
-                streams[each.asked.client] = streams.get(each.asked.client, 0) + 1
-        verdict = self._desk.judge(http, streams, now=now)
-        if isinstance(verdict, HttpResponse) or verdict.token is None:
-            return verdict
-        known = self._journal.since(verdict.channel, verdict.token) is not None
-        if not known and self.options.refused_token == "status":
-            return refusal(400, "the resume token is not known, or not any more")
-        return verdict
-
-    def _answer(self, http: HttpRequest, now: float) -> HttpResponse:
-        if http.path == HEALTH_PATH:
-            return answer(200, {"status": "ok"})
-        if http.path in PATHS or http.path == TOKEN_PATH:
-            if http.method != "POST":
-                return refusal(405, f"{http.path} takes POST")
-            return self._desk.give_token(http, now=now)
-        return refusal(404, "not found")
 
     def _ring(self, alarm: Alarm, now: float) -> None:
         connection = self._connections.get(alarm.connection or 0)
@@ -391,43 +354,6 @@ class PolymarketUSGateway:
             return
         if isinstance(alarm.timer, SessionTimer):
             self._sessions.ring(connection, alarm.timer, wall_ms=self._wall_ms(now), now=now)
-
-    def _strike_request(
-        self, http: HttpRequest, now: float
-    ) -> tuple[HttpResponse | None, str | None, bool]:
-        """Performs the faults at a request: an answer, a content type, a delta before the base."""
-        response: HttpResponse | None = None
-        content_type: str | None = None
-        delta_first = False
-        for placed in self._mischief.on_request(http.path, now=now):
-            fault = placed.fault
-            if not concerns_response(fault):
-                self._strikes.strike(placed, None, now)
-                continue
-            match fault.kind:
-                case "content_type":
-                    content_type = fault.text or "text/plain"
-                    detail = f"said {content_type}"
-                case "delta_first":
-                    delta_first = True
-                    detail = "a delta will come before the snapshot"
-                case "refuse_token":
-                    response = refusal(400, "the resume token is not known, or not any more")
-                    detail = "refused the token"
-                case "status":
-                    status = fault.status or 503
-                    response = refusal(status, fault.message or f"status {status}")
-                    if fault.retry_after_s is not None:
-                        after = ("Retry-After", str(fault.retry_after_s))
-                        response = attrs.evolve(response, headers=(*response.headers, after))
-                    detail = f"answered {status}"
-                case "stall":
-                    response = HttpResponse(status=200, headers=(), body=b"", silent=True)
-                    detail = "no answer"
-                case _:
-                    response, detail = html_page(), "answered HTML"
-            self._strikes.fired(placed, f"{http.path}: {detail}", now)
-        return response, content_type, delta_first
 
     def _strike_line(self, placed: Placed, line: Line, now: float) -> None:
         self._strikes.strike(placed, line, now)
@@ -447,27 +373,6 @@ class PolymarketUSGateway:
         offset_ms = placed.fault.offset_ms or 0
         self._wall_ms_at_zero += offset_ms
         return f"wall clock {offset_ms:+d} ms"
-
-    def _strike_heartbeat(self, fault: Fault, line: Line, now: float) -> str:
-        seconds = SILENCE_S if fault.seconds is None else fault.seconds
-        self._connections[line.number].silent_until = now + seconds
-        return f"no heartbeat for {seconds:g} s"
-
-    def _strike_error(self, fault: Fault, line: Line, now: float) -> str:
-        code = fault.code if isinstance(fault.code, int) else 14
-        message = fault.message or "unavailable"
-        self._sessions.error(self._connections[line.number], code, message, now=now)
-        return f"error {code}"
-
-    def _strike_old_snapshot(self, _: Fault, line: Line, now: float) -> str | None:
-        connection = self._connections[line.number]
-        if not connection.old_snapshots:
-            return None
-        record = connection.old_snapshots[0]
-        data = self._wire.framed(record, connection.asked.framing)
-        self._effects.append(Transmit(connection=line.number, data=data))
-        self.truth.write("control", now=now, connection=line.number, frame={"odd": "old snapshot"})
-        return "sent an older snapshot once more"
 
     def _strike_snapshot(self, _: Fault, line: Line, now: float) -> str:
         connection = self._connections[line.number]

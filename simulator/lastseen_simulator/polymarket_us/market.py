@@ -5,48 +5,63 @@ spelling (camelCase, whole numbers, short names of states); `wire` writes them d
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
 
+from lastseen.shapes import as_object
+from lastseen_simulator.polymarket_us.books import PRICE_MAX, Book
+from lastseen_simulator.polymarket_us.channels import CHANNELS
 from lastseen_simulator.polymarket_us.options import PolymarketUSOptions
 
-__all__ = ["CHANNELS", "Happening", "Market", "TERMINAL", "moment"]
-
-CHANNELS: Final = (
-    "orders",
-    "market_data",
-    "positions",
-    "drop_copy",
-    "trade_capture",
-    "position_changes",
-    "instruments",
-)
+__all__ = ["ACCOUNTS", "FIRM", "Happening", "Item", "Market", "TERMINAL", "moment"]
 
 TERMINAL: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
 ACCOUNTS: Final = ("acct-demo", "acct-two")
+FIRM: Final = "firm-demo"
+
 _FINISHED_MAX: Final = 5000
 _TRADES_MAX: Final = 5000
 _OPEN_MAX: Final = 60
-_LEVELS: Final = 5
-_STATES: Final = ("OPEN", "HALTED", "CLOSED")
+
+_STATES: Final = ("OPEN", "HALTED", "OPEN", "CLOSED", "OPEN")
+_NAMES: Final = ("Café", "Zürich", "東京", "Łódź")
+"""Names outside ASCII, so that bodies can be cut inside a character."""
+
+_FATES: Final[Mapping[str, str]] = {
+    "NEW": "NEW",
+    "CANCELED": "CANCELED",
+    "REJECTED": "REJECTED",
+    "EXPIRED": "EXPIRED",
+}
+"""What becomes of an order, by the type of its execution, where quantities do not decide."""
+
+_FILLS: Final = frozenset({"FILL", "PARTIAL_FILL"})
 
 Item = dict[str, Any]
 
 
 def moment(wall_ms: int) -> str:
-    """A time as the wire writes it, RFC 3339."""
+    """A time as the wire writes it, RFC 3339.
+
+    >>> moment(1_790_000_000_000)
+    '2026-09-21T14:13:20.000Z'
+    """
     text = datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 @attrs.frozen(kw_only=True)
 class Happening:
-    """One change on one channel: what is told (`item`), and which unit it leaves how."""
+    """One change on one channel: what is told (`item`), and which unit it leaves how.
+
+    `key` tells it from any other of its channel.
+    """
 
     channel: str
+    key: str
     item: Item
     unit: str | None = None
     value: Item | None = None
@@ -54,7 +69,7 @@ class Happening:
 
 @attrs.define(eq=False)
 class Market:
-    """Open orders, positions, books, instruments and trades; `rng` decides what happens next."""
+    """Orders, positions, books, instruments and trades; `rng` decides what happens next."""
 
     options: PolymarketUSOptions
     rng: random.Random
@@ -63,72 +78,122 @@ class Market:
     positions: dict[tuple[str, str], Item] = attrs.field(
         init=False, factory=dict[tuple[str, str], Item]
     )
-    books: dict[str, Item] = attrs.field(init=False, factory=dict[str, Item])
     instruments: dict[str, Item] = attrs.field(init=False, factory=dict[str, Item])
     trades: dict[str, Item] = attrs.field(init=False, factory=dict[str, Item])
+    executions: dict[str, Item] = attrs.field(init=False, factory=dict[str, Item])
+    """The newest, oldest first."""
     symbols: tuple[str, ...] = attrs.field(init=False)
+    _books: dict[str, Book] = attrs.field(init=False, factory=dict[str, Book])
+    _shown: dict[str, Item] = attrs.field(init=False, factory=dict[str, Item])
+    _uncleared: dict[str, Item] = attrs.field(init=False, factory=dict[str, Item])
+    """Trades to be cleared or busted, with their execution."""
     _serial: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
         names = (f"demo-{chr(97 + n % 26) * 3}{n // 26 or ''}" for n in range(self.options.symbols))
         self.symbols = tuple(names)
 
+    @property
+    def books(self) -> Mapping[str, Item]:
+        """Every book as it was told last, by symbol."""
+        return self._shown
+
     def open(self, *, wall_ms: int) -> None:
         """Fills the tables as if the venue had been open before anybody looked."""
-        for symbol in self.symbols:
-            self.instruments[symbol] = {"symbol": symbol, "state": "OPEN", "priceScale": 1000}
-            self.books[symbol] = self._book(symbol, wall_ms)
+        for number, symbol in enumerate(self.symbols):
+            self.instruments[symbol] = {
+                "symbol": symbol,
+                "description": f"Demo {_NAMES[number % len(_NAMES)]}",
+                "state": "OPEN",
+                "priceScale": 1000,
+                "fractionalQuantityScale": 1,
+            }
+            self._books[symbol] = Book(symbol, random.Random(self.rng.getrandbits(64)))
         for _ in range(self.options.orders):
             order = self._new_order({}, wall_ms)
             self.orders[order["id"]] = order
+        for symbol in self.symbols:
+            self._show(symbol, wall_ms)
 
     def happen(self, *, wall_ms: int) -> Iterator[Happening]:
         """Something happens, and what follows from it."""
         kind = self.rng.choices(
-            ("order", "fill", "book", "cancel", "reject", "trade", "instrument"),
-            weights=(22, 30, 25, 10, 3, 8, 2),
-        )[0]
+            (
+                "NEW", "FILL", "CANCELED", "REPLACE", "REJECTED", "EXPIRED", "cancel_reject",
+                "trade_capture", "market_data", "instruments",
+            ),
+            weights=(22, 30, 8, 5, 2, 1, 3, 12, 15, 2),
+        )[0]  # fmt: skip
+        running = [o for o in self.orders.values() if self.is_open(o) and self._trades(o)]
         match kind:
-            case "book":
-                yield self.make("market_data", {}, wall_ms=wall_ms)
-            case "instrument":
-                yield self.make("instruments", {}, wall_ms=wall_ms)
-            case "trade":
-                yield self.make("trade_capture", {}, wall_ms=wall_ms)
-            case "reject":
-                reject = {"orderId": f"o-{self._next()}", "rejectReason": "UNKNOWN_ORDER"}
-                yield Happening(channel="orders", item={"cancelReject": reject})
+            case "market_data" | "instruments":
+                yield from self.make(kind, {}, wall_ms=wall_ms)
+            case "trade_capture" if self._uncleared:
+                yield from self.make(kind, {}, wall_ms=wall_ms)
+            case "cancel_reject":
+                yield self._cancel_reject({}, wall_ms)
+            case "REJECTED":
+                yield from self._execute({"type": "REJECTED"}, wall_ms)
+            case "NEW" if len(running) < _OPEN_MAX:
+                yield from self._execute({"type": "NEW"}, wall_ms)
+            case _ if not running:
+                yield from self._execute({"type": "NEW"}, wall_ms)
+            case "CANCELED" | "REPLACE" | "EXPIRED":
+                named = {"id": self.rng.choice(running)["id"]}
+                yield from self._execute({"type": kind, "order": named}, wall_ms)
             case _:
-                yield from self._trade(kind, wall_ms)
+                named = {"id": self.rng.choice(running)["id"]}
+                yield from self._execute({"type": "FILL", "order": named}, wall_ms)
 
-    def make(self, channel: str, given: Mapping[str, Any], *, wall_ms: int) -> Happening:
-        """One change; members of `given` stand as they are, the others are made to fit."""
+    def make(self, channel: str, given: Mapping[str, Any], *, wall_ms: int) -> Iterator[Happening]:
+        """A change that is asked for, and what follows from it.
+
+        Members of `given` stand as they are, the others are made to fit. Raises ValueError for what
+        cannot be.
+        """
+        _check(given)
         match channel:
-            case "orders":
-                return self._execution(given, wall_ms)
+            case "orders" if "cancelReject" in given:
+                yield self._cancel_reject(_object(given["cancelReject"], "cancelReject"), wall_ms)
+            case "orders" | "drop_copy":
+                yield from self._execute(given, wall_ms)
             case "market_data":
-                symbol = str(given.get("symbol") or self.rng.choice(self.symbols))
-                book = self.books[symbol] = {**self._book(symbol, wall_ms), **given}
-                return Happening(channel=channel, item=book, unit=f"{channel}/{symbol}", value=book)
+                symbol = self._symbol(given)
+                own = self._own(symbol)
+                self._books[symbol].move(
+                    [o["price"] for o in own if o["side"] == "BUY"],
+                    [o["price"] for o in own if o["side"] == "SELL"],
+                )
+                yield self._show(symbol, wall_ms, given)
             case "positions" | "position_changes":
-                return self._position(channel, given, wall_ms)
-            case "drop_copy":
-                item = {"id": f"x-{self._next()}", "type": "FILL", "lastShares": 1, **given}
-                return Happening(channel=channel, item=item)
+                yield from self._position(given, wall_ms)
             case "trade_capture":
-                return self._captured(given)
+                yield from self._clear(given, wall_ms)
             case "instruments":
-                symbol = str(given.get("symbol") or self.rng.choice(self.symbols))
-                known = self.instruments.get(symbol, {"symbol": symbol, "priceScale": 1000})
-                state = self.rng.choice(_STATES)
-                made = self.instruments[symbol] = {**known, "state": state, **given}
-                return Happening(channel=channel, item=made, unit=f"{channel}/{symbol}", value=made)
+                symbol = self._symbol(given)
+                known = self.instruments[symbol]
+                others = [state for state in _STATES if state != known["state"]]
+                state = self.rng.choice(others)
+                item = self.instruments[symbol] = {**known, "state": state, **given}
+                yield Happening(
+                    channel="instruments",
+                    key=f"{symbol}-{self._next()}",
+                    item=item,
+                    unit=f"instruments/{symbol}",
+                    value=item,
+                )
+                yield self._show(symbol, wall_ms)
             case _:
-                raise ValueError(f"no such channel: {channel} (channels: {', '.join(CHANNELS)})")
+                known_names = ", ".join(CHANNELS)
+                raise ValueError(f"no such channel: {channel} (channels: {known_names})")
 
     def is_open(self, order: Mapping[str, Any]) -> bool:
         """Whether a snapshot of open orders has it."""
         return order.get("state") not in TERMINAL
+
+    def order_by_order(self, symbol: str) -> dict[str, Any]:
+        """Both sides of a book that are not added up."""
+        return {**self._books[symbol].sides(self._own(symbol), aggregated=False)}
 
     # How it is done.
 
@@ -136,134 +201,268 @@ class Market:
         self._serial += 1
         return self._serial
 
-    def _trade(self, kind: str, wall_ms: int) -> Iterator[Happening]:
-        running = [order for order in self.orders.values() if self.is_open(order)]
-        if not running or (kind == "order" and len(running) < _OPEN_MAX):
-            yield self._execution({"type": "NEW"}, wall_ms)
-            return
-        order = self.rng.choice(running)
-        if kind == "cancel":
-            change = {"id": order["id"], "state": "CANCELED", "leavesQty": 0}
-            yield self._execution({"type": "CANCELED", "order": change}, wall_ms)
-            return
-        yield from self._fill(order, wall_ms)
+    def _symbol(self, given: Mapping[str, Any]) -> str:
+        symbol = given.get("symbol")
+        if symbol is None:
+            return self.rng.choice(self.symbols)
+        if symbol not in self.instruments:
+            raise ValueError(f"no such symbol: {symbol} (symbols: {', '.join(self.symbols)})")
+        return str(symbol)
 
-    def _fill(self, order: Item, wall_ms: int) -> Iterator[Happening]:
-        shares = self.rng.randint(1, order["leavesQty"])
-        left = order["leavesQty"] - shares
-        change = {
-            "id": order["id"],
-            "state": "PARTIALLY_FILLED" if left else "FILLED",
-            "cumQty": order["cumQty"] + shares,
-            "leavesQty": left,
-        }
-        trade = f"t-{self._next()}"
-        filled = self._execution(
-            {
-                "type": "PARTIAL_FILL" if left else "FILL", "order": change, "tradeId": trade,
-                "lastShares": shares, "lastPx": order["price"], "aggressor": False,
-            },
-            wall_ms,
-        )  # fmt: skip
-        yield filled
-        yield Happening(channel="drop_copy", item=filled.item)
-        yield self._captured({"id": trade, "state": "NEW", "tradeType": "REGULAR"})
-        signed = shares if order["side"] == "BUY" else -shares
-        where = {"account": order["account"], "symbol": order["symbol"]}
-        known = self.positions.get((order["account"], order["symbol"]), {})
-        moved = {
-            **where,
-            "netPosition": known.get("netPosition", 0) + signed,
-            "cost": known.get("cost", 0) + signed * order["price"],
-        }
-        yield self._position("positions", moved, wall_ms)
-        yield self._position("position_changes", moved, wall_ms)
+    def _trades(self, order: Mapping[str, Any]) -> bool:
+        known = self.instruments.get(order["symbol"])
+        return known is not None and known["state"] == "OPEN"
 
-    def _execution(self, given: Mapping[str, Any], wall_ms: int) -> Happening:
-        asked: Mapping[str, Any] = given.get("order") or {}
+    def _own(self, symbol: str) -> list[Item]:
+        return [o for o in self.orders.values() if o["symbol"] == symbol and self.is_open(o)]
+
+    def _execute(self, given: Mapping[str, Any], wall_ms: int) -> Iterator[Happening]:
+        """An execution: told to its owner and to the drop copy; a fill moves everything else."""
+        asked = _object(given.get("order") or {}, "order")
+        _check(asked)
+        self._symbol(asked)
         known = self.orders.get(str(asked.get("id")))
-        order = self._new_order(asked, wall_ms) if known is None else {**known, **asked}
-        order["lastTransactTime"] = moment(wall_ms)
+        before = self._new_order(asked, wall_ms) if known is None else known
+        kind = str(given.get("type") or ("NEW" if known is None else "FILL"))
+        shares = _whole(given.get("lastShares"), 0) if kind in _FILLS else 0
+        if kind in _FILLS and not shares:
+            shares = self.rng.randint(1, max(1, before["leavesQty"]))
+        order = {**before, **self._after(kind, before, shares, wall_ms), **asked}
+        if kind in _FILLS and "type" not in given:
+            kind = "PARTIAL_FILL" if order["leavesQty"] else "FILL"
+        elif kind in _FILLS:
+            kind = "FILL" if order["state"] == "FILLED" else "PARTIAL_FILL"
+        filled: Item = {}
+        if kind in _FILLS:
+            trade = str(given.get("tradeId") or f"t-{self._next()}")
+            filled = {"lastShares": shares, "lastPx": before["price"], "tradeId": trade}
+            filled["aggressor"] = self.rng.random() < 0.3
+            order["lastTradeId"] = trade
+        execution: Item = {
+            "id": f"x-{self._next()}",
+            "transactTime": moment(wall_ms),
+            **filled,
+            **given,
+            "type": kind,
+            "order": order,
+        }
         # The newest last: what is done goes, oldest first.
         self.orders.pop(order["id"], None)
         self.orders[order["id"]] = order
-        self._forget_done()
-        item = {
-            "id": f"x-{self._next()}",
-            "type": "NEW",
+        _forget(self.orders, _FINISHED_MAX, keep=self.is_open)
+        self.executions[execution["id"]] = execution
+        _forget(self.executions, _FINISHED_MAX)
+        key, unit = execution["id"], f"orders/{order['id']}"
+        yield Happening(channel="orders", key=key, item=execution, unit=unit, value=order)
+        yield Happening(
+            channel="drop_copy",
+            key=key,
+            item=execution,
+            unit=f"drop_copy/{key}",
+            value=execution,
+        )
+        if kind in _FILLS:
+            yield from self._traded(execution, wall_ms)
+        if order["symbol"] in self._books:
+            yield self._show(order["symbol"], wall_ms)
+
+    def _after(
+        self, kind: str, before: Mapping[str, Any], shares: int, wall_ms: int
+    ) -> Mapping[str, Any]:
+        """What an execution changes in its order."""
+        changed: Item = {"lastTransactTime": moment(wall_ms)}
+        if kind in _FILLS:
+            filled = before["cumQty"] + shares
+            left = max(0, before["orderQty"] - filled)
+            paid = before["cumQty"] * before.get("avgPx", 0) + shares * before["price"]
+            changed |= {"cumQty": filled, "leavesQty": left, "avgPx": paid // max(1, filled)}
+            return changed | {"state": "PARTIALLY_FILLED" if left else "FILLED"}
+        if kind == "REPLACE":
+            # At or behind its old price: a replacement does not cross the book.
+            step = self.rng.randint(1, 3)
+            price = before["price"] - step if before["side"] == "BUY" else before["price"] + step
+            price = min(max(1, price), PRICE_MAX)
+            return changed | {"clordId": f"c-{self._next()}", "price": price}
+        state = _FATES.get(kind, before["state"])
+        return changed | {"state": state} | ({"leavesQty": 0} if state in TERMINAL else {})
+
+    def _traded(self, execution: Mapping[str, Any], wall_ms: int) -> Iterator[Happening]:
+        order, trade = execution["order"], execution["tradeId"]
+        shares, price = _whole(execution["lastShares"], 0), _whole(execution["lastPx"], 0)
+        if order["symbol"] in self._books:
+            self._books[order["symbol"]].trade(price, shares)
+        side = "aggressor" if execution.get("aggressor") else "passive"
+        self._uncleared[trade] = dict(execution)
+        _forget(self._uncleared, _TRADES_MAX)
+        yield self._captured(
+            {
+                "id": trade,
+                "state": "NEW",
+                "tradeType": "REGULAR",
+                "symbol": order["symbol"],
+                side: {"account": order["account"], "orderId": order["id"], "side": order["side"]},
+                "px": price,
+                "qty": shares,
+                "transactTime": moment(wall_ms),
+            }
+        )
+        signed = shares if order["side"] == "BUY" else -shares
+        yield from self._moved(order["account"], order["symbol"], signed, price, wall_ms)
+
+    def _clear(self, given: Mapping[str, Any], wall_ms: int) -> Iterator[Happening]:
+        """A trade goes on: most are cleared, some are busted, which takes back the position."""
+        name = given.get("id")
+        if name is None and self._uncleared:
+            name = next(iter(self._uncleared))
+        known = self.trades.get(str(name)) if name is not None else None
+        busted = self.rng.random() < self.options.busts
+        state = "NEW" if known is None else "BUSTED" if busted else "CLEARED"
+        made = {"id": f"t-{self._next()}", "tradeType": "REGULAR", **(known or {}), "state": state}
+        report = {**made, **given}
+        yield self._captured(report)
+        execution = self._uncleared.pop(str(report["id"]), None)
+        if report["state"] == "BUSTED" and execution is not None:
+            order = execution["order"]
+            signed = _whole(execution["lastShares"], 0) * (-1 if order["side"] == "BUY" else 1)
+            price = _whole(execution["lastPx"], 0)
+            yield from self._moved(order["account"], order["symbol"], signed, price, wall_ms)
+
+    def _captured(self, report: Item) -> Happening:
+        name = str(report["id"])
+        self.trades.pop(name, None)
+        self.trades[name] = report
+        _forget(self.trades, _TRADES_MAX)
+        key = f"{name}/{report['state']}"
+        unit = f"trade_capture/{name}"
+        return Happening(channel="trade_capture", key=key, item=report, unit=unit, value=report)
+
+    def _moved(
+        self, account: str, symbol: str, signed: int, price: int, wall_ms: int
+    ) -> Iterator[Happening]:
+        known = self.positions.get((account, symbol), {})
+        bought = "qtyBought" if signed > 0 else "qtySold"
+        moved = {
+            "account": account,
+            "symbol": symbol,
+            "netPosition": known.get("netPosition", 0) + signed,
+            "cost": known.get("cost", 0) + signed * price,
+            bought: known.get(bought, 0) + abs(signed),
+        }
+        yield from self._position(moved, wall_ms)
+
+    def _position(self, given: Mapping[str, Any], wall_ms: int) -> Iterator[Happening]:
+        account = str(given.get("account") or ACCOUNTS[0])
+        symbol = str(given.get("symbol") or self.rng.choice(self.symbols))
+        blank = {"netPosition": 0, "cost": 0, "qtyBought": 0, "qtySold": 0, "realized": 0}
+        known = self.positions.get((account, symbol), blank)
+        named = {"account": account, "symbol": symbol}
+        position = {**named, **known, **given, "updateTime": moment(wall_ms)}
+        self.positions[account, symbol] = position
+        key, where = f"p-{self._next()}", f"{account}/{symbol}"
+        yield Happening(
+            channel="positions", key=key, item=position, unit=f"positions/{where}", value=position
+        )
+        change = {"position": position, "changeTime": moment(wall_ms)}
+        yield Happening(
+            channel="position_changes",
+            key=key,
+            item=change,
+            unit=f"position_changes/{where}",
+            value={**position, "changeTime": moment(wall_ms)},
+        )
+
+    def _cancel_reject(self, given: Mapping[str, Any], wall_ms: int) -> Happening:
+        number = self._next()
+        reject = {
+            "orderId": f"o-{number}",
+            "clordId": f"c-{number}",
+            "rejectReason": "UNKNOWN_ORDER",
+            "text": "no such order",
             "transactTime": moment(wall_ms),
             **given,
-            "order": order,
         }
-        return Happening(channel="orders", item=item, unit=f"orders/{order['id']}", value=order)
+        return Happening(channel="orders", key=f"reject-{number}", item={"cancelReject": reject})
 
     def _new_order(self, asked: Mapping[str, Any], wall_ms: int) -> Item:
-        quantity = int(asked.get("orderQty", self.rng.randint(1, 20)))
         number = self._next()
+        symbol = str(asked.get("symbol") or self.rng.choice(self.symbols))
+        side = str(asked.get("side") or self.rng.choice(("BUY", "SELL")))
+        book = self._books.get(symbol)
+        quantity = _whole(asked.get("orderQty"), self.rng.randint(1, 20))
         return {
             "id": f"o-{number}",
             "clordId": f"c-{number}",
-            "symbol": self.rng.choice(self.symbols),
-            "side": self.rng.choice(("BUY", "SELL")),
+            "symbol": symbol,
+            "side": side,
             "type": "LIMIT",
             "state": "NEW",
             "account": ACCOUNTS[0] if self.rng.random() < 0.8 else ACCOUNTS[1],
             "orderQty": quantity,
-            "price": self.rng.randint(1, 999),
+            "price": 500 if book is None else book.price_for(side),
             "cumQty": 0,
             "leavesQty": quantity,
+            "avgPx": 0,
             "priceScale": 1000,
             "fractionalQuantityScale": 1,
             "insertTime": moment(wall_ms),
             **asked,
         }
 
-    def _forget_done(self) -> None:
-        done = [key for key, order in self.orders.items() if not self.is_open(order)]
-        for key in done[: max(0, len(done) - _FINISHED_MAX)]:
-            del self.orders[key]
-
-    def _position(self, channel: str, given: Mapping[str, Any], wall_ms: int) -> Happening:
-        account = str(given.get("account") or ACCOUNTS[0])
-        symbol = str(given.get("symbol") or self.rng.choice(self.symbols))
-        known = self.positions.get((account, symbol), {"netPosition": 0, "cost": 0})
-        position = {
-            "account": account, "symbol": symbol, **known, **given, "updateTime": moment(wall_ms),
-        }  # fmt: skip
-        self.positions[account, symbol] = position
-        unit = f"{channel}/{account}/{symbol}"
-        if channel == "positions":
-            return Happening(channel=channel, item=position, unit=unit, value=position)
-        change = {"position": position, "changeTime": moment(wall_ms)}
-        value = {**position, "changeTime": moment(wall_ms)}
-        return Happening(channel=channel, item=change, unit=unit, value=value)
-
-    def _captured(self, given: Mapping[str, Any]) -> Happening:
-        name = given.get("id")
-        if name is None and self.trades:
-            name = self.rng.choice(list(self.trades))
-        known = self.trades.get(str(name), {"tradeType": "REGULAR"})
-        state = "NEW" if name is None else "BUSTED" if self.rng.random() < 0.1 else "CLEARED"
-        name = f"t-{self._next()}" if name is None else str(name)
-        trade = {**known, "id": name, "state": state, **given}
-        self.trades[name] = trade
-        if len(self.trades) > _TRADES_MAX:
-            del self.trades[next(iter(self.trades))]
-        return Happening(
-            channel="trade_capture", item=trade, unit=f"trade_capture/{name}", value=trade
-        )
-
-    def _book(self, symbol: str, wall_ms: int) -> Item:
-        middle = self.rng.randint(50, 950)
-        return {
+    def _show(self, symbol: str, wall_ms: int, given: Mapping[str, Any] | None = None) -> Happening:
+        """The whole book, as it is now (§4.2)."""
+        book = self._books[symbol]
+        item: Item = {
             "symbol": symbol,
-            "bids": [
-                {"px": middle - n - 1, "qty": self.rng.randint(1, 500)} for n in range(_LEVELS)
-            ],
-            "offers": [
-                {"px": middle + n + 1, "qty": self.rng.randint(1, 500)} for n in range(_LEVELS)
-            ],
-            "state": "OPEN",
+            **book.sides(self._own(symbol)),
+            "state": self.instruments[symbol]["state"],
+            "stats": dict(book.stats),
             "bookHidden": False,
             "transactTime": moment(wall_ms),
+            **(given or {}),
         }
+        self._shown[symbol] = item
+        key, unit = f"{symbol}-{self._next()}", f"market_data/{symbol}"
+        return Happening(channel="market_data", key=key, item=item, unit=unit, value=item)
+
+
+_WHOLE: Final = frozenset(
+    {"orderQty", "price", "cumQty", "leavesQty", "avgPx", "lastShares", "lastPx", "px", "qty",
+     "netPosition", "cost", "qtyBought", "qtySold", "realized"}
+)  # fmt: skip
+_TEXTS: Final = frozenset({"id", "type", "symbol", "account", "state", "tradeId", "clordId"})
+_GREATEST: Final = 1 << 53
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Raises ValueError for what the model could not go on with."""
+    for name, value in given.items():
+        if name in _WHOLE and not (type(value) is int and abs(value) <= _GREATEST):
+            raise ValueError(f"{name} must be a whole number")
+        if name in _TEXTS and not (type(value) is str and value):
+            raise ValueError(f"{name} must be a text")
+        if name in ("bids", "offers") and type(value) is not list:
+            raise ValueError(f"{name} must be a list")
+        if name == "side" and value not in ("BUY", "SELL"):
+            raise ValueError("side must be BUY or SELL")
+
+
+def _object(value: object, name: str) -> Mapping[str, Any]:
+    found = as_object(value)
+    if found is None:
+        raise ValueError(f"{name} must be an object")
+    return found
+
+
+def _whole(value: object, otherwise: int) -> int:
+    return value if type(value) is int else otherwise
+
+
+def _forget(
+    table: dict[str, Item], count_max: int, keep: Callable[[Item], bool] | None = None
+) -> None:
+    """Drops the oldest of what need not be kept."""
+    if len(table) <= count_max:
+        return
+    done = [key for key, item in table.items() if keep is None or not keep(item)]
+    for key in done[: max(0, len(done) - count_max)]:
+        del table[key]

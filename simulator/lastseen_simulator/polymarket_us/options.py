@@ -9,13 +9,12 @@ from typing import Any, Final, Literal
 import attrs
 
 from lastseen_simulator.knobs import knob
+from lastseen_simulator.polymarket_us.channels import Channel
 
-__all__ = ["DEMO_KEY", "Framing", "KeyGrant", "PolymarketUSOptions"]
+__all__ = ["DEMO_KEY", "KeyGrant", "PolymarketUSOptions"]
 
 DEMO_KEY: Final = "demo-" + "0" * 27
 """The client secret, and the bearer token, every gateway accepts unless told otherwise; public."""
-
-Framing = Literal["lines", "connect", "sse"]
 
 MARKET = "Market"
 LIMITS = "Limits and pages"
@@ -35,11 +34,17 @@ _PAGES: Final[dict[str, tuple[int, float, int]]] = {
 
 @attrs.frozen(kw_only=True)
 class KeyGrant:
-    """One client: its secret, which is also taken for a bearer token; and what it may see."""
+    """One client: its secret, which is also taken for a bearer token, and what it may see.
+
+    `accounts` and `scopes` None are all there are. Limits are counted for the `client` on the
+    oldest page, and for its `firm` on the later ones.
+    """
 
     key: str = attrs.field(repr=lambda _: "'***'")
+    client: str = "client-demo"
+    firm: str = "firm-demo"
     accounts: tuple[str, ...] | None = None
-    """None is every account."""
+    scopes: tuple[str, ...] | None = None
     active: bool = True
 
 
@@ -51,6 +56,16 @@ def _at_least_zero(_: object, attribute: "attrs.Attribute[Any]", value: float | 
 def _at_least_one(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
     if value is not None and not value >= 1:
         raise ValueError(f"{attribute.name} must be at least 1: {value}")
+
+
+def _share(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{attribute.name} must lie between 0 and 1: {value}")
+
+
+def _token_size(_: object, attribute: "attrs.Attribute[Any]", value: int) -> None:
+    if not 1 <= value <= 16_384:
+        raise ValueError(f"{attribute.name} must lie between 1 and 16384: {value}")
 
 
 def _above_zero(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
@@ -76,6 +91,14 @@ class PolymarketUSOptions:
     )
     symbols: int = knob(4, MARKET, "instruments that are traded", check=_at_least_one)
     orders: int = knob(6, MARKET, "orders that are open at the beginning", check=_at_least_zero)
+    busts: float = knob(
+        0.1,
+        MARKET,
+        "how likely a trade is busted instead of cleared",
+        source="§4.4",
+        unit="a share of 1",
+        check=_share,
+    )
 
     page: Literal["a", "b", "c"] = knob(
         "a", LIMITS, "which revision of the page decides what follows unless said", source="§1"
@@ -102,6 +125,12 @@ class PolymarketUSOptions:
         source="§1",
         check=_at_least_one,
     )
+    full: Literal["status", "error"] = knob(
+        "status",
+        LIMITS,
+        "a stream too many is refused with 429, or inside an answer that began well",
+        source="§4.5, PM-7.11",
+    )
     symbols_max: int = knob(
         1000, LIMITS, "symbols of a stream of market data", source="§6", check=_at_least_one
     )
@@ -118,7 +147,10 @@ class PolymarketUSOptions:
         unit="seconds", check=_above_zero,
     )  # fmt: skip
     participant: Literal["optional", "required"] = knob(
-        "optional", ACCESS, "whether streams of an account need x-participant-id", source="§2"
+        "optional",
+        ACCESS,
+        "whether streams of an account need the header of a participant",
+        source="§2",
     )
 
     order_tokens: bool | None = knob(
@@ -138,6 +170,46 @@ class PolymarketUSOptions:
     )
     journal: int = knob(
         1000, STREAMS, "how many changes of a stream can be resumed over", check=_at_least_zero
+    )
+    resume_lives_s: float | None = knob(
+        None,
+        STREAMS,
+        "how old a resume token may be; none for any age",
+        source="PM-7.4",
+        unit="seconds",
+        check=_above_zero,
+    )
+    resume_inclusive: bool = knob(
+        False, STREAMS, "a resumed stream begins with the change that its token names", source="§5"
+    )
+    token_bytes: int = knob(
+        46,
+        STREAMS,
+        "how many bytes a resume token stands for, at least",
+        source="§5",
+        unit="bytes",
+        check=_token_size,
+    )
+    replay_batch: int = knob(
+        1,
+        STREAMS,
+        "replayed executions, trades and position changes that one message may have",
+        source="§4.4",
+        check=_at_least_one,
+    )
+    events_snapshot: bool = knob(
+        False,
+        STREAMS,
+        "drop copy, trade capture and position changes begin with a snapshot too",
+        source="§1, PM-7.3",
+    )
+    lifetime_s: float | None = knob(
+        None,
+        STREAMS,
+        "how long a stream lasts before it ends with UNAVAILABLE; none for ever",
+        source="§6",
+        unit="seconds",
+        check=_above_zero,
     )
     restart_forgets: bool = knob(
         True, STREAMS, "after a restart no earlier token is known", source="PM-7.4"
@@ -179,7 +251,12 @@ class PolymarketUSOptions:
         "orders as the stream pages have them, or as the oldest guide does",
         source="PM-7.6, §4.1",
     )
-    case: Literal["camel", "snake"] = knob("camel", SPELLING, "of members", source="§0")
+    case: Literal["camel", "snake", "path"] = knob(
+        "camel",
+        SPELLING,
+        "how members are spelled; path is snake on the paths of the older gateway only",
+        source="§0",
+    )
     numbers: Literal["text", "number"] = knob(
         "text", SPELLING, "whole numbers as text or as numbers", source="§4"
     )
@@ -189,6 +266,21 @@ class PolymarketUSOptions:
         "order states as ORDER_STATE_NEW, as orderStatus ORDER_STATUS_NEW, or as NEW",
         source="PM-7.5, PM-7.6",
     )
+    enums: Literal["names", "order_page", "proto_page"] = knob(
+        "names",
+        SPELLING,
+        "order states by name, or by the number that one page or the other gives them",
+        source="PM-7.5",
+    )
+    connect_codes: Literal["names", "numbers"] = knob(
+        "names",
+        SPELLING,
+        "codes of errors in Connect's end of stream as its names or as numbers",
+        source="§0",
+    )
+    line_end: Literal["lf", "crlf", "blank"] = knob(
+        "lf", SPELLING, "how lines end; blank is an empty line after each", source="§0"
+    )
     omit_zeroes: bool = knob(False, SPELLING, "members that are zero are left out", source="PM-7.7")
     chunk_bytes: int | None = knob(
         None,
@@ -196,6 +288,14 @@ class PolymarketUSOptions:
         "no chunk of a body is larger; none for one record a chunk",
         source="§0",
         check=_at_least_one,
+    )
+    held_bytes: int = knob(
+        0,
+        SPELLING,
+        "a chunk of a body lacks so many bytes, which come with the next record",
+        source="§0",
+        unit="bytes",
+        check=_at_least_zero,
     )
 
     heartbeat_s: float | None = knob(
@@ -226,7 +326,8 @@ class PolymarketUSOptions:
         """How many streams at once."""
         return self.streams or _PAGES[self.page][2]
 
-    @property
-    def orders_resume(self) -> bool:
-        """Whether orders have tokens."""
+    def has_tokens(self, channel: Channel) -> bool:
+        """Whether the messages of a channel have tokens (§5)."""
+        if channel.name != "orders":
+            return channel.tokens
         return self.page != "c" if self.order_tokens is None else self.order_tokens

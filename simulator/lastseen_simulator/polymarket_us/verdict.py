@@ -28,8 +28,9 @@ def compare(
     """Compares two states, unit key → value, member by member.
 
     Only what the client holds of a unit is compared for what it may lack (a delta of the oldest
-    page says the state alone): `None` and an absent member are one. Orders that are done need not
-    be there, but must be right where they are.
+    page says the state alone): `None`, zero and an absent member are one (§7.7), and so are a whole
+    number and its text (§4). Orders that are done need not be there, but must be right where they
+    are; a position of nothing is one that is not there (§4.3).
     """
     return tuple(_compare(channel, client, truth) for channel in channels)
 
@@ -45,12 +46,17 @@ def _compare(channel: str, client: Mapping[str, Any], truth: Mapping[str, Any]) 
 def _differences(channel: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted(theirs):
         if key not in ours:
-            if channel not in _FROM_NOW_ON and theirs[key].get("state") not in TERMINAL:
+            if channel not in _FROM_NOW_ON and not _may_lack(theirs[key]):
                 yield f"{key} is missing"
         else:
             yield from _members(key, ours[key], theirs[key])
     for key in sorted(ours.keys() - theirs.keys()):
         yield f"{key} should not be there"
+
+
+def _may_lack(value: Mapping[str, Any]) -> bool:
+    """Whether a snapshot need not have it: an order that is done, or a flat position."""
+    return value.get("state") in TERMINAL or value.get("netPosition") == 0
 
 
 def _members(key: str, one: Any, other: Mapping[str, Any]) -> Iterator[str]:
@@ -59,5 +65,18 @@ def _members(key: str, one: Any, other: Mapping[str, Any]) -> Iterator[str]:
         return
     left = cast("Mapping[str, Any]", one)
     for name in sorted(left.keys() | other.keys()):
-        if left.get(name) != other.get(name):
+        if _plain(left.get(name)) != _plain(other.get(name)):
             yield f"{key}: {name} is {left.get(name)}, should be {other.get(name)}"
+
+
+def _plain(value: Any) -> Any:
+    """A value in one spelling, whoever spelled it."""
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        plain = {name: _plain(each) for name, each in members.items()}
+        return {name: each for name, each in plain.items() if each is not None} or None
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in cast("Iterable[Any]", value)] or None
+    if isinstance(value, bool):
+        return "true" if value else None
+    return None if value in (None, "", 0, "0") else str(value)

@@ -1,4 +1,4 @@
-"""How what happens is written down: spelling, wrapping and framing, as the knobs say (§0, §4)."""
+"""How what happens is written down: spelling and wrapping, as the knobs say (§0, §4)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -6,44 +6,54 @@ from typing import Any, Final
 import msgspec
 
 from lastseen.shapes import as_list, as_object
-from lastseen_simulator.polymarket_us.options import Framing, PolymarketUSOptions
+from lastseen_simulator.polymarket_us.asking import Asked
+from lastseen_simulator.polymarket_us.framing import END, framed
+from lastseen_simulator.polymarket_us.options import PolymarketUSOptions
+from lastseen_simulator.polymarket_us.refusals import CONNECT_NAMES
 
-__all__ = ["CONTENT_TYPES", "MEMBERS", "Wire", "framing_for"]
+__all__ = ["Wire"]
 
-CONTENT_TYPES: Final[Mapping[Framing, str]] = {
-    "lines": "application/json",
-    "connect": "application/connect+json",
-    "sse": "text/event-stream",
-}
-
-MEMBERS: Final[Mapping[str, str]] = {
-    "orders": "orders",
-    "positions": "positions",
-    "market_data": "books",
-    "drop_copy": "executions",
-    "trade_capture": "tradeCaptureReports",
-    "position_changes": "positionChanges",
-    "instruments": "instruments",
-}
-"""The member that holds the objects of a channel (§4)."""
-
-_END: Final = 0x02
 _KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "order": {"side": "SIDE_", "type": "ORDER_TYPE_"},
     "execution": {"type": "EXECUTION_TYPE_"},
+    "party": {"side": "SIDE_"},
+    "reject": {"rejectReason": "CXL_REJ_REASON_"},
     "instruments": {"state": "INSTRUMENT_STATE_"},
     "market_data": {"state": "INSTRUMENT_STATE_"},
     "trade_capture": {"state": "TRADE_STATE_", "tradeType": "TRADE_TYPE_"},
 }
 """The prefixes that names of enums have, by kind of object."""
 
+_ZERO_STATES: Final[Mapping[str, str]] = {
+    "order": "NEW",
+    "market_data": "CLOSED",
+    "instruments": "CLOSED",
+}
+"""The state that is left out where zeroes are (§7.7)."""
 
-def framing_for(accept: str, default: Framing) -> Framing:
-    """What `Accept` asks for; the default where it asks for nothing in particular."""
-    for framing in ("connect", "sse"):
-        if CONTENT_TYPES[framing] in accept.lower():
-            return framing
-    return default
+_NUMBERS: Final[Mapping[str, Mapping[str, int]]] = {
+    "order_page": {
+        "NEW": 0, "PARTIALLY_FILLED": 1, "FILLED": 2, "CANCELED": 3, "REPLACED": 4, "REJECTED": 5,
+        "EXPIRED": 6,
+    },
+    "proto_page": {
+        "NEW": 1, "PARTIALLY_FILLED": 2, "FILLED": 3, "CANCELED": 4, "REPLACED": 6, "REJECTED": 7,
+        "EXPIRED": 9,
+    },
+}  # fmt: skip
+"""NEW, REJECTED and EXPIRED are what the two pages say (§7.5), the others are ours in between."""
+
+_LINE_ENDS: Final[Mapping[str, bytes]] = {"lf": b"\n", "crlf": b"\r\n", "blank": b"\n\n"}
+
+_INNER: Final = {
+    "order": "order",
+    "position": "positions",
+    "passive": "party",
+    "aggressor": "party",
+}
+"""Kinds of objects inside others, by the member that holds them."""
+
+_EVENTS: Final = {"drop_copy": "execution", "trade_capture": "trade_capture"}
 
 
 class Wire:
@@ -52,98 +62,138 @@ class Wire:
     def __init__(self, options: PolymarketUSOptions) -> None:
         self._options = options
 
-    def snapshot(self, channel: str, items: Iterable[Any], **beside: Any) -> bytes:
+    def snapshot(self, asked: Asked, items: Iterable[Any], **beside: Any) -> bytes:
         """The state of a channel, or a page of it with `eof`."""
+        channel = asked.channel
         eof = {} if "eof" not in beside else {"eof": beside.pop("eof")}
-        kind = "order" if channel == "orders" else channel
+        kind = {"orders": "order", **_EVENTS}.get(channel.name, channel.name)
         listed = [self._object(kind, item) for item in items]
-        if self._options.style == "guide" and channel == "orders":
-            return self._record({"type": "snapshot", "orders": listed, **eof, **beside})
-        return self._record({"snapshot": {MEMBERS[channel]: listed, **eof}, **beside})
+        if self._options.style == "guide" and channel.name == "orders":
+            shown = {"type": "snapshot", "orders": listed, **eof}
+            return self._record(asked, {**shown, **beside})
+        return self._record(asked, {"snapshot": {channel.items: listed, **eof}, **beside})
 
-    def update(self, channel: str, item: Mapping[str, Any], **beside: Any) -> bytes:
-        """One change."""
-        match channel:
-            case "orders" if self._options.style == "guide" and "order" in item:
-                order = item["order"]
-                delta = {
-                    "id": f"m-{item['id']}", "type": "delta", "orderId": order["id"],
-                    "execId": item["id"], "status": order["state"],
-                }  # fmt: skip
-                return self._record({**delta, **beside})
-            case "orders" if "cancelReject" in item:
-                return self._record({"update": dict(item), **beside})
-            case "orders":
-                return self._record({"update": {"executions": [self._execution(item)]}, **beside})
+    def update(self, asked: Asked, items: Iterable[Mapping[str, Any]], **beside: Any) -> bytes:
+        """One change, or several of a channel whose messages are lists."""
+        name, listed = asked.channel.name, list(items)
+        match name:
+            case "orders" if "cancelReject" in listed[0]:
+                reject = self._object("reject", listed[0]["cancelReject"])
+                return self._record(asked, {"update": {"cancelReject": reject}, **beside})
+            case "orders" if self._options.style == "guide":
+                return self._record(asked, {**self._delta(listed[0]), **beside})
             case "market_data":
-                return self._record({"update": self._object(channel, item), **beside})
+                return self._record(asked, {"update": self._object(name, listed[0]), **beside})
+            case "orders":
+                executions = [self._object("execution", item) for item in listed]
+                return self._record(asked, {"update": {"executions": executions}, **beside})
             case "positions":
-                positions = [self._object(channel, item)]
-                return self._record({"update": {"positions": positions}, **beside})
-            case "drop_copy":
-                return self._record({"executions": [self._execution(item)], **beside})
+                positions = [self._object(name, item) for item in listed]
+                return self._record(asked, {"update": {"positions": positions}, **beside})
             case _:
-                return self._record({MEMBERS[channel]: [self._object(channel, item)], **beside})
+                kind = _EVENTS.get(name, name)
+                made = [self._object(kind, item) for item in listed]
+                return self._record(asked, {asked.channel.items: made, **beside})
 
-    def heartbeat(self, **beside: Any) -> bytes:
+    def heartbeat(self, asked: Asked, **beside: Any) -> bytes:
         """A sign of life."""
-        return self._record({"heartbeat": {}, **beside})
+        return self._record(asked, {"heartbeat": {}, **beside})
 
-    def error(self, code: int, message: str) -> bytes:
-        """The last record of a stream that goes wrong (§4.5)."""
-        return _json({"error": {"code": code, "message": message, "details": []}})
+    def framed(self, asked: Asked, record: bytes) -> bytes:
+        """A record as the body has it."""
+        return framed(record, asked.framing, line_end=_LINE_ENDS[self._options.line_end])
 
-    def framed(self, record: bytes, framing: Framing, *, last: bool = False) -> bytes:
-        """A record as the body has it; `last` is Connect's end of stream."""
-        match framing:
-            case "lines":
-                return record + b"\n"
-            case "sse":
-                return b"data: " + record + b"\n\n"
-            case "connect":
-                return bytes([_END if last else 0]) + len(record).to_bytes(4, "big") + record
+    def error(self, asked: Asked, code: int, message: str) -> bytes:
+        """The last thing in a stream that goes wrong (§4.5), framed."""
+        shown: int | str = code
+        if asked.framing == "connect" and self._options.connect_codes == "names":
+            shown = CONNECT_NAMES.get(code, "unknown")
+        record = _json({"error": {"code": shown, "message": message, "details": []}})
+        if asked.framing == "connect":
+            return framed(record, "connect", flags=END)
+        return self.framed(asked, record)
 
-    def _record(self, members: Mapping[str, Any]) -> bytes:
+    def end(self, asked: Asked) -> bytes:
+        """The last thing in a stream that ends well: Connect has a word for it."""
+        return framed(b"{}", "connect", flags=END) if asked.framing == "connect" else b""
+
+    def _record(self, asked: Asked, members: Mapping[str, Any]) -> bytes:
         shown = {name: value for name, value in members.items() if value is not None}
         guide = self._options.style == "guide" and "type" in shown
-        wrap = self._options.wrapped and not guide
-        spelled = self._spelled(shown)
-        return _json({"result": spelled} if wrap else spelled)
+        case = self._options.case
+        snake = case == "snake" or (case == "path" and asked.layer == 2)
+        spelled = self._spelled(shown, snake)
+        return _json({"result": spelled} if self._options.wrapped and not guide else spelled)
 
-    def _execution(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        made = self._object("execution", {k: v for k, v in item.items() if k != "order"})
-        if "order" in item:
-            made["order"] = self._object("order", item["order"])
-        return made
+    def _delta(self, execution: Mapping[str, Any]) -> dict[str, Any]:
+        """A change of an order as the oldest guide has it."""
+        order = execution["order"]
+        return {
+            "id": f"m-{execution['id']}",
+            "type": "delta",
+            "orderId": order["id"],
+            "execId": execution["id"],
+            "status": order["state"],
+        }
 
     def _object(self, kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
-        options, made = self._options, dict(item)
+        made = dict(item)
+        zero = made.get("state") == _ZERO_STATES.get(kind)
         for name, prefix in _KINDS.get(kind, {}).items():
             if isinstance(made.get(name), str):
                 made[name] = prefix + made[name]
         if kind == "order" and isinstance(made.get("state"), str):
-            state = made.pop("state")
-            if options.omit_zeroes and state == "NEW":
-                pass
-            elif options.state_names == "status":
-                made["orderStatus"] = f"ORDER_STATUS_{state}"
-            else:
-                made["state"] = f"ORDER_STATE_{state}" if options.state_names == "state" else state
-        if options.omit_zeroes:
-            made = {n: v for n, v in made.items() if v is not False and v != 0 and v != ""}
+            self._name_state(made)
+        if self._options.omit_zeroes:
+            if zero:
+                made.pop("state", None)
+                made.pop("orderStatus", None)
+            made = {name: each for name, each in made.items() if not _is_zero(each)}
+        for name, inner in _INNER.items():
+            held = as_object(made.get(name))
+            if held is not None:
+                made[name] = self._object(inner, held)
+        for name in ("bids", "offers"):
+            levels = as_list(made.get(name))
+            if levels is not None:
+                made[name] = [
+                    self._object("level", level) if as_object(level) is not None else level
+                    for level in levels
+                ]
         return made
 
-    def _spelled(self, value: Any) -> Any:
+    def _name_state(self, order: dict[str, Any]) -> None:
+        state, names = order.pop("state"), self._options.state_names
+        member = "orderStatus" if names == "status" else "state"
+        number = _NUMBERS.get(self._options.enums, {}).get(state)
+        if number is not None:
+            order[member] = number
+        elif names == "bare":
+            order[member] = state
+        else:
+            order[member] = f"ORDER_{'STATUS' if names == 'status' else 'STATE'}_{state}"
+
+    def _spelled(self, value: Any, snake: bool, name: str = "") -> Any:
         """Members in the case, whole numbers in the form that the knobs say."""
         members, items = as_object(value), as_list(value)
         if members is not None:
-            snake = self._options.case == "snake"
-            return {_snake(n) if snake else n: self._spelled(v) for n, v in members.items()}
+            return {
+                _snake(key) if snake else key: self._spelled(each, snake, key)
+                for key, each in members.items()
+            }
         if items is not None:
-            return [self._spelled(item) for item in items]
-        if type(value) is int and self._options.numbers == "text":
+            return [self._spelled(item, snake, name) for item in items]
+        if type(value) is int and self._options.numbers == "text" and name not in _ENUMS:
             return str(value)
         return value
+
+
+_ENUMS: Final = frozenset({"state", "orderStatus", "status"})
+"""Members whose numbers are no quantities."""
+
+
+def _is_zero(value: Any) -> bool:
+    return value is False or value == "" or (type(value) is int and value == 0)
 
 
 def _snake(name: str) -> str:
