@@ -125,7 +125,7 @@ def test_validate_explains_what_is_missing() -> None:
 
 @pytest.mark.soak
 def test_a_naive_client_breaks_ten_different_rules(tmp_path: Path) -> None:
-    naive = Path(__file__).parents[1] / "helpers/naive_client.py"
+    naive = Path(__file__).parents[1] / "clients/naive_client.py"
 
     done = run("--patience", "5", "--report", str(tmp_path), command=(sys.executable, str(naive)))
 

@@ -21,7 +21,7 @@ from processes import PATIENCE_S, environment
 from lastseen_simulator.running import RunningGateway, start_gateway
 
 PYTHON = Path(sys.prefix) / "polynode-sdk" / "bin" / "python"
-PROGRAM = Path(__file__).parents[1] / "helpers" / "polynode_sdk_client.py"
+PROGRAM = Path(__file__).parents[1] / "clients" / "polynode_sdk_client.py"
 
 pytestmark = pytest.mark.skipif(
     not PYTHON.exists(), reason="no polynode package: make sdk installs it"
