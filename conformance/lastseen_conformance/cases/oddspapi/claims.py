@@ -175,9 +175,9 @@ def _live_crosses(channel: str) -> Script:
 
 
 def stale_first(scene: Scene) -> Steps:
-    """The first snapshots are a little older than the login; nothing on the wire says so."""
+    """The first answer is a little older than the login; nothing on the wire says so."""
     yield Publish("scores", count=2)
-    yield Place(Fault(kind="stale", at="on request /fixtures 1", entries=1, times=6))
+    yield Place(Fault(kind="stale", at="on request /fixtures 1", entries=1, times=1))
     yield Start()
     yield Wait(until=attempts(1), what="the client connects")
     yield Wait(until=accepted(1), what="the client logs in", rule="op.login.first")

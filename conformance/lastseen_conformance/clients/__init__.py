@@ -1,0 +1,1 @@
+"""Clients to run the suite against. Each is a program; nothing here is imported by the suite."""
