@@ -6,7 +6,14 @@ from typing import Any, Final, cast
 import msgspec
 
 from lastseen.deframing import is_too_deep
-from lastseen.dialects.polymarket_us.spelling import TERMINAL, camel, moment, order_of, spelled
+from lastseen.dialects.polymarket_us.spelling import (
+    TERMINAL,
+    camel,
+    filled,
+    moment,
+    order_of,
+    spelled,
+)
 from lastseen.dialects.polymarket_us.streams import STREAMS, Stream, StreamRow
 from lastseen.errors import PayloadError
 from lastseen.payload import decode_json
@@ -85,9 +92,9 @@ def value_of(raw: bytes | msgspec.Raw, stream: Stream) -> dict[str, Any]:
                 partly=True,
             )
         case Stream.POSITION_CHANGES:
-            return _moved(members)
+            return filled(_moved(members), STREAMS[stream].zeroes)
         case _:
-            return members
+            return filled(members, STREAMS[stream].zeroes)
 
 
 _OF_A_DELTA: Final = frozenset({"id", "type", "execId", "resumeToken", "sessionId"})
@@ -164,6 +171,8 @@ def _snapshot(
         value = _object(item)
         if stream is Stream.ORDERS:
             value = order_of(value, partly=False)
+        else:
+            value = filled(value, row.zeroes)
         unit = unit_of(value, stream)
         if unit is None:
             return Malformed(detail=f"a snapshot with {row.items} that have no name")
