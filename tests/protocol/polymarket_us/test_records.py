@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.dialects.polymarket_us import PolymarketUS, Stream, Subscription
+from lastseen.events import Source
 from lastseen.replica import Replica
 from lastseen.stream_messages import (
     Heartbeat,
@@ -129,6 +130,32 @@ def test_a_row_of_a_snapshot_has_the_zeroes_that_it_leaves_out() -> None:
 
     assert isinstance(body, StreamSnapshot)
     assert body.rows["positions/a/s"]["netPosition"] == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "items"),
+    [
+        (Stream.DROP_COPY, {"executions": [{"id": "x-1"}, {"id": "x-2"}]}),
+        (Stream.TRADE_CAPTURE, {"tradeCaptureReports": [{"id": "t-1", "state": "NEW"}]}),
+        (Stream.POSITION_CHANGES,
+         {"positionChanges": [{"position": {"account": "a", "symbol": "s"}}], "eof": True}),
+        (Stream.DROP_COPY, {}),
+        (Stream.DROP_COPY, {"eof": False}),
+    ],
+)  # fmt: skip
+def test_events_that_begin_with_a_snapshot_begin_with_what_happened(
+    stream: Stream, items: dict[str, Any]
+) -> None:
+    listed = [each for each in items.values() if isinstance(each, list)]
+
+    message = read({"snapshot": items, "resumeToken": "t"}, stream)
+
+    assert [entry.source for entry in entries(message)] == [Source.HISTORY] * sum(map(len, listed))
+    live = {"resumeToken": "t", "executions": [], **items}
+    told = entries(read(live, stream))
+    assert [e.identity for e in entries(message)] == [e.identity for e in told]
+    assert message.token is not None
+    assert isinstance(read({"snapshot": {"books": []}}, stream).body, Malformed)
 
 
 def test_a_finished_order_is_further_along_than_any_that_is_not() -> None:
