@@ -29,9 +29,10 @@ def compare(
     """Compares two states, unit key → value, member by member.
 
     Only what the client holds of a unit is compared for what it may lack (a delta of the oldest
-    page says the state alone): `None`, zero and an absent member are one (§7.7), and so are a whole
-    number and its text (§4), and the name of an enum with its prefix and without (§7.5). Orders that are done need not be there, but must be right where they
-    are; a position of nothing is one that is not there (§4.3).
+    page says the state alone). `None`, zero and an absent member are one (§7.7); so are a whole
+    number and its text (§4), and the name of an enum with its prefix and without (§7.5). Orders
+    that are done need not be there, but must be right where they are; a position of nothing is one
+    that is not there (§4.3).
     """
     return tuple(_compare(channel, client, truth) for channel in channels)
 
