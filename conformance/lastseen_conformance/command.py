@@ -27,6 +27,7 @@ from lastseen_conformance.rules import RULES
 from lastseen_conformance.suite import run_suite
 from lastseen_conformance.timers import PATIENCE_S
 from lastseen_conformance.validate import validate_client
+from lastseen_conformance.zoo.command import zoo
 from lastseen_simulator.command import CommandError
 
 __all__ = ["conformance"]
@@ -48,6 +49,9 @@ _case = click.option(
 @click.group()
 def conformance() -> None:
     """Find out which rules a client breaks, whatever it is written in."""
+
+
+conformance.add_command(zoo)
 
 
 @conformance.command("list")

@@ -12,6 +12,7 @@ from lastseen_conformance.judges import (
     oddspapi_logins,
     oddspapi_reports,
     oddspapi_versions,
+    oddspapi_wholeness,
     polynode,
 )
 from lastseen_simulator.gateway.core import Gateway, GatewayOptions, KeyGrant
@@ -139,6 +140,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             oddspapi_versions.never_back,
             oddspapi_versions.demands_count,
             oddspapi_versions.unproven_stays_unproven,
+            oddspapi_wholeness.none_skipped,
+            oddspapi_wholeness.synced_is_whole,
         ),
         fixtures=_oddspapi_fixtures,
         difference=_oddspapi_difference,

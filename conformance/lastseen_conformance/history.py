@@ -271,6 +271,10 @@ class History:
     _views: dict[type[Any], tuple[Any, list[int]]] = attrs.field(
         factory=dict[type[Any], tuple[Any, list[int]]]
     )
+    _by_kind: dict[type[Any], list[Any]] = attrs.field(
+        init=False, factory=dict[type[Any], list[Any]]
+    )
+    _sorted: int = attrs.field(init=False, default=0)
 
     def add(self, kind: type[M], /, *, at: float, **members: Any) -> M:
         """Appends a moment."""
@@ -282,11 +286,17 @@ class History:
 
     def of(self, kind: type[M]) -> Iterator[M]:
         """The moments of a kind, in order."""
-        return (moment for moment in self.moments if isinstance(moment, kind))
+        return iter(self._kind(kind))
 
     def count(self, kind: type[M]) -> int:
         """How many moments of a kind there are."""
-        return sum(1 for _ in self.of(kind))
+        return len(self._kind(kind))
+
+    def _kind(self, kind: type[M]) -> list[M]:
+        for moment in self.moments[self._sorted :]:
+            self._by_kind.setdefault(type(moment), []).append(moment)
+        self._sorted = len(self.moments)
+        return self._by_kind.get(kind, [])
 
     def view(self, kind: type[V]) -> V:
         """An understanding of everything so far; the same object each time."""

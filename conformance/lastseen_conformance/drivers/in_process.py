@@ -77,7 +77,7 @@ class _Socket:
 
     def received(self, data: str | bytes) -> None:
         if not self.over:
-            self.client.step(lambda s, now: s.handle_frames(self.number, (data,), now=now))
+            self.client.hear(self.number, data)
 
     def ended(self, code: int | None, reason: str) -> None:
         self._end(End(code=1006 if code is None else code, reason=reason))
@@ -86,14 +86,15 @@ class _Socket:
         if not self.over:
             self.over = True
             self.client.sockets.pop(self.number, None)
-            self.client.step(lambda s, now: s.handle_closed(self.number, end, now=now))
+            self.client.lose(self.number, end)
 
 
 @attrs.define(eq=False)
 class SessionClient(Generic[S]):
     """One life of a client around a session; `say` gets its report, line by line.
 
-    A broken variant is made by handing in other mechanisms.
+    A broken variant is made by handing in other mechanisms, or by a subclass that does one thing
+    of a driver wrong.
     """
 
     network: Network
@@ -105,6 +106,8 @@ class SessionClient(Generic[S]):
     timers: dict[str, Any]
     mechanisms: Mechanisms = attrs.field(factory=Mechanisms)
     seed: int = 0
+    crash: Callable[[str], None] = lambda _: None
+    """Ends the program for a reason of its own."""
     session: S = attrs.field(init=False)
     sockets: dict[int, _Socket] = attrs.field(init=False, factory=dict[int, _Socket])
     alive: bool = attrs.field(init=False, default=True)
@@ -124,6 +127,14 @@ class SessionClient(Generic[S]):
         if command == "state":
             self.say({"event": "state", "state": self.state()})
         return command != "stop"
+
+    def hear(self, connection: int, data: str | bytes) -> None:
+        """A message arrived on a connection."""
+        self.step(lambda s, now: s.handle_frames(connection, (data,), now=now))
+
+    def lose(self, connection: int, end: End) -> None:
+        """A connection is over, or never came to be."""
+        self.step(lambda s, now: s.handle_closed(connection, end, now=now))
 
     def die(self) -> None:
         """Nothing of it acts any more, and its sockets are gone."""
@@ -222,7 +233,6 @@ def _revealed(query: tuple[tuple[str, str | Secret], ...]) -> tuple[tuple[str, s
     )
 
 
-@final
 @attrs.define(eq=False)
 class OddsPapiClient(SessionClient[Session]):
     """A session with positions, a replica, and a disk that keeps both or neither."""
@@ -373,7 +383,6 @@ class OddsPapiClient(SessionClient[Session]):
         return dict(self._kept)
 
 
-@final
 @attrs.define(eq=False)
 class PolyNodeClient(SessionClient[HistorySession]):
     """A session with histories, and the newest state of every item it told of."""

@@ -98,6 +98,8 @@ class Network:
     _questions: dict[int, Callable[[HttpResponse], None]] = attrs.field(
         init=False, factory=dict[int, Callable[[HttpResponse], None]]
     )
+    answers_pings: bool = True
+    """Whether the client's library does."""
     _connections: int = attrs.field(init=False, default=0)
     _requests: int = attrs.field(init=False, default=0)
     _refusals: dict[int, HttpResponse] = attrs.field(init=False, factory=dict[int, HttpResponse])
@@ -224,7 +226,8 @@ class Network:
                 self._over(effect.connection, None, "violation of the protocol")
             case Ping():
                 number = effect.connection
-                self._up(number, lambda: self.tap.handle_pong(number, now=self.clock.now))
+                if self.answers_pings:
+                    self._up(number, lambda: self.tap.handle_pong(number, now=self.clock.now))
             case CloseConnection():
                 self._over(effect.connection, effect.code, effect.reason)
             case Abort():
