@@ -237,10 +237,20 @@ def _known(path: Path | None) -> Mapping[str, Known]:
         raise CommandError(str(error), exit_code=2) from error
 
 
+_SHOWN: Final = (
+    "LASTSEEN_WS_URL",
+    "LASTSEEN_HTTP_URL",
+    "LASTSEEN_API_KEY",
+    "LASTSEEN_CHANNELS",
+    "LASTSEEN_ACCOUNT",
+)
+
+
 def _announce(environment: Mapping[str, str]) -> None:
     click.echo(f"start the client now: {environment['LASTSEEN_CASE']}", err=True)
-    for name in ("LASTSEEN_WS_URL", "LASTSEEN_HTTP_URL", "LASTSEEN_API_KEY", "LASTSEEN_CHANNELS"):
-        click.echo(f"  {name}={environment[name]}", err=True)
+    for name in _SHOWN:
+        if name in environment:
+            click.echo(f"  {name}={environment[name]}", err=True)
 
 
 def _progress(text: str) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "ServerFrame",
     "Stalled",
     "Stepped",
+    "StreamAsked",
     "Struck",
     "View",
 ]
@@ -50,15 +51,28 @@ class Moment:
 
 
 @attrs.frozen(kw_only=True)
+class StreamAsked(Moment):
+    """A stream over HTTP was asked for; it is `Connected` when it is granted."""
+
+    connection: int
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    """Names in lower case."""
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
 class Connected(Moment):
-    """A WebSocket upgrade was granted; connections count from 1."""
+    """A WebSocket upgrade, or a stream over HTTP, was granted; connections count from 1."""
 
     connection: int
 
 
 @attrs.frozen(kw_only=True)
 class Refused(Moment):
-    """A WebSocket upgrade was answered with an HTTP status."""
+    """An upgrade, or a request for a stream, was answered with an HTTP status."""
 
     connection: int
     status: int
@@ -74,7 +88,7 @@ class ClientFrame(Moment):
 
 @attrs.frozen(kw_only=True)
 class ServerFrame(Moment):
-    """The gateway sent a message, or the first `cut_at` bytes of its frame."""
+    """The gateway sent a message, or the first `cut_at` bytes of its frame or chunk."""
 
     connection: int
     data: str | bytes

@@ -9,12 +9,13 @@ import attrs
 from lastseen.mechanisms import Mechanisms
 from lastseen_conformance.case import Case
 from lastseen_conformance.dialects import DIALECTS
+from lastseen_conformance.drivers.disk import Disk
 from lastseen_conformance.drivers.in_process import (
-    Disk,
     OddsPapiClient,
     PolyNodeClient,
     SessionClient,
 )
+from lastseen_conformance.drivers.in_process_streams import PolymarketUSClient
 from lastseen_conformance.drivers.network import Clock, Network
 from lastseen_conformance.history import Exited, Heard, History, Launched, Said
 from lastseen_conformance.play import Halt, Launch, Until, play
@@ -28,6 +29,7 @@ __all__ = ["run_virtual"]
 _CLIENTS: Final[Mapping[str, type[SessionClient[Any]]]] = {
     "oddspapi": OddsPapiClient,
     "polynode": PolyNodeClient,
+    "polymarket-us": PolymarketUSClient,
 }
 
 WALL_MS_AT_ZERO: Final = 1_790_000_000_000
@@ -188,6 +190,7 @@ class _VirtualStage:
             mechanisms=self.mechanisms,
             seed=self.seed + life,
             crash=lambda how: self._end(asked=False, how=how),
+            account=DIALECTS[self.case.dialect].account,
         )
         self.client.begin()
 

@@ -100,7 +100,7 @@ class OpensThree(Client):
 class _Deaf:
     """The end of a socket that nobody uses."""
 
-    def opened(self) -> None:
+    def opened(self, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Nothing."""
 
     def refused(self, response: gateway.HttpResponse | None) -> None:
