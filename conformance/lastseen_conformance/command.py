@@ -27,6 +27,7 @@ from lastseen_conformance.rules import RULES
 from lastseen_conformance.suite import run_suite
 from lastseen_conformance.timers import PATIENCE_S
 from lastseen_conformance.validate import validate_client
+from lastseen_conformance.zoo.command import zoo
 from lastseen_simulator.command import CommandError
 
 __all__ = ["conformance"]
@@ -48,6 +49,9 @@ _case = click.option(
 @click.group()
 def conformance() -> None:
     """Find out which rules a client breaks, whatever it is written in."""
+
+
+conformance.add_command(zoo)
 
 
 @conformance.command("list")
@@ -233,10 +237,20 @@ def _known(path: Path | None) -> Mapping[str, Known]:
         raise CommandError(str(error), exit_code=2) from error
 
 
+_SHOWN: Final = (
+    "LASTSEEN_WS_URL",
+    "LASTSEEN_HTTP_URL",
+    "LASTSEEN_API_KEY",
+    "LASTSEEN_CHANNELS",
+    "LASTSEEN_ACCOUNT",
+)
+
+
 def _announce(environment: Mapping[str, str]) -> None:
     click.echo(f"start the client now: {environment['LASTSEEN_CASE']}", err=True)
-    for name in ("LASTSEEN_WS_URL", "LASTSEEN_HTTP_URL", "LASTSEEN_API_KEY", "LASTSEEN_CHANNELS"):
-        click.echo(f"  {name}={environment[name]}", err=True)
+    for name in _SHOWN:
+        if name in environment:
+            click.echo(f"  {name}={environment[name]}", err=True)
 
 
 def _progress(text: str) -> None:

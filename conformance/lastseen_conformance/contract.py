@@ -143,11 +143,16 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "LASTSEEN_WS_URL": "Where to connect, as it is.",
     "LASTSEEN_HTTP_URL": "What paths of REST requests are appended to; it has no slash at its end.",
     "LASTSEEN_API_KEY": "The key to log in with.",
-    "LASTSEEN_CHANNELS": "What to subscribe to, with commas in between.",
+    "LASTSEEN_CHANNELS": "What to subscribe to, with commas in between; or the name of one stream.",
     "LASTSEEN_STATE_DIR": "A folder for state that is to survive a restart; it survives one.",
     "LASTSEEN_CASE": "The case that is being played, for logs.",
     "LASTSEEN_RUN": "A mark of this run, for children to inherit.",
 }
+
+SOMETIMES: Final[Mapping[str, str]] = {
+    "LASTSEEN_ACCOUNT": "Whose orders and positions to ask for, of feeds that have accounts.",
+}
+"""What is there for some dialects only."""
 
 
 def read_line(text: str | bytes) -> dict[str, Any] | None:
@@ -195,13 +200,14 @@ def schemas() -> dict[str, str]:
         ],
         "$defs": parts,
     }
-    texts = {name: {"type": "string", "description": said} for name, said in ENVIRONMENT.items()}
+    said_of = {**ENVIRONMENT, **SOMETIMES}
+    texts = {name: {"type": "string", "description": said} for name, said in said_of.items()}
     environment = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ENVIRONMENT_SCHEMA,
         "title": "The environment of a client under test",
         "type": "object",
-        "required": sorted(texts),
+        "required": sorted(ENVIRONMENT),
         "properties": {
             **texts,
             **{

@@ -12,10 +12,16 @@ from lastseen_conformance.judges import (
     oddspapi_logins,
     oddspapi_reports,
     oddspapi_versions,
+    oddspapi_wholeness,
+    polymarket_us,
     polynode,
 )
+from lastseen_conformance.judges.polymarket_us_state import difference
 from lastseen_simulator.gateway.core import Gateway, GatewayOptions, KeyGrant
 from lastseen_simulator.gateways import GatewayCore, Truth
+from lastseen_simulator.polymarket_us.core import PolymarketUSGateway
+from lastseen_simulator.polymarket_us.options import KeyGrant as PolymarketUSGrant
+from lastseen_simulator.polymarket_us.options import PolymarketUSOptions
 from lastseen_simulator.polynode.core import PolyNodeGateway
 from lastseen_simulator.polynode.options import KeyGrant as PolyNodeGrant
 from lastseen_simulator.polynode.options import PolyNodeOptions
@@ -36,6 +42,10 @@ class Dialect:
     """Judges that hold for every history."""
     fixtures: Callable[[GatewayCore], tuple[str, ...]]
     difference: Callable[[Case, Mapping[str, Any], Truth], str | None]
+    streams: bool = False
+    """It streams over HTTP, and paths are appended to the bare address."""
+    account: str | None = None
+    """Whose streams the client asks for."""
 
     def gateway(self, case: Case, rng: random.Random, *, wall_ms_at_zero: int) -> GatewayCore:
         """The gateway that a case wants."""
@@ -112,6 +122,35 @@ def _polynode_difference(case: Case, state: Mapping[str, Any], truth: Truth) -> 
     return polynode.item_difference(state, true_state)
 
 
+POLYMARKET_US_KEY: Final = "pmus-5a17e0f5c0ffee0ddba11ca5cade0003"
+POLYMARKET_US_ACCOUNT: Final = "acct-demo"
+POLYMARKET_US_DEFAULTS: Final[Mapping[str, Any]] = {
+    "rate": 0.0,
+    "symbols": 2,
+    "orders": 0,
+    "auth": "required",
+    "heartbeat_s": 0.5,
+    "snapshot_s": None,
+    "resend_s": None,
+}
+"""Nothing happens but what a case publishes."""
+
+
+def _polymarket_us_gateway(case: Case, rng: random.Random, wall_ms_at_zero: int) -> GatewayCore:
+    options = PolymarketUSOptions(
+        keys=(PolymarketUSGrant(key=POLYMARKET_US_KEY),),
+        **{**POLYMARKET_US_DEFAULTS, **case.knobs},
+    )
+    return PolymarketUSGateway(options, rng=rng, wall_ms_at_zero=wall_ms_at_zero)
+
+
+def _polymarket_us_difference(case: Case, state: Mapping[str, Any], truth: Truth) -> str | None:
+    (stream,) = case.channels
+    # The oldest guide tells the state of an order and nothing else.
+    only = ("state",) if case.knobs.get("style") == "guide" else None
+    return difference(stream, state, truth.state(channels=(stream,)), only=only)
+
+
 def _nothing_on_offer(core: GatewayCore) -> tuple[str, ...]:
     del core
     return ()
@@ -139,6 +178,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             oddspapi_versions.never_back,
             oddspapi_versions.demands_count,
             oddspapi_versions.unproven_stays_unproven,
+            oddspapi_wholeness.none_skipped,
+            oddspapi_wholeness.synced_is_whole,
         ),
         fixtures=_oddspapi_fixtures,
         difference=_oddspapi_difference,
@@ -157,5 +198,24 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         ),
         fixtures=_nothing_on_offer,
         difference=_polynode_difference,
+    ),
+    "polymarket-us": Dialect(
+        name="polymarket-us",
+        key=POLYMARKET_US_KEY,
+        make=_polymarket_us_gateway,
+        always=(
+            polymarket_us.asks_for_the_stream,
+            polymarket_us.bearer,
+            polymarket_us.participant(POLYMARKET_US_ACCOUNT),
+            polymarket_us.tokens_as_given,
+            polymarket_us.within_rate,
+            polymarket_us.few_streams,
+            polymarket_us.applied_once,
+            polymarket_us.base_before_claim,
+        ),
+        fixtures=_nothing_on_offer,
+        difference=_polymarket_us_difference,
+        streams=True,
+        account=POLYMARKET_US_ACCOUNT,
     ),
 }

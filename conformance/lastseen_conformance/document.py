@@ -1,4 +1,4 @@
-"""Makes the pages of the documentation that are data: the rules and the cases that test them.
+"""Makes the pages that are data: the rules with their cases, and the mutants that they catch.
 
 `python -m lastseen_conformance.document` writes them, `--check` says whether they are in step.
 """
@@ -10,6 +10,8 @@ from typing import Final
 
 from lastseen_conformance.cases import CASES
 from lastseen_conformance.rules import RULES, Rule
+from lastseen_conformance.zoo.matrix import load
+from lastseen_conformance.zoo.page import kills_page
 
 __all__ = ["main", "rules_page"]
 
@@ -86,14 +88,16 @@ def _cases(rule: Rule) -> str:
 
 def main(arguments: list[str]) -> int:
     """Writes the pages; with `--check` returns 1 when one is not what the data say."""
-    path, text = REFERENCE / "rules.md", rules_page()
-    if "--check" not in arguments:
-        path.write_text(text, encoding="utf-8")
-        return 0
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        sys.stderr.write("rules.md is not what the register says\n")
-        return 1
-    return 0
+    pages = {"rules.md": rules_page(), "kill-matrix.md": kills_page(load())}
+    stale = 0
+    for name, text in pages.items():
+        path = REFERENCE / name
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.stderr.write(f"{name} is not what the data say\n")
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

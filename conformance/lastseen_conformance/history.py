@@ -36,6 +36,7 @@ __all__ = [
     "ServerFrame",
     "Stalled",
     "Stepped",
+    "StreamAsked",
     "Struck",
     "View",
 ]
@@ -50,15 +51,28 @@ class Moment:
 
 
 @attrs.frozen(kw_only=True)
+class StreamAsked(Moment):
+    """A stream over HTTP was asked for; it is `Connected` when it is granted."""
+
+    connection: int
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    """Names in lower case."""
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
 class Connected(Moment):
-    """A WebSocket upgrade was granted; connections count from 1."""
+    """A WebSocket upgrade, or a stream over HTTP, was granted; connections count from 1."""
 
     connection: int
 
 
 @attrs.frozen(kw_only=True)
 class Refused(Moment):
-    """A WebSocket upgrade was answered with an HTTP status."""
+    """An upgrade, or a request for a stream, was answered with an HTTP status."""
 
     connection: int
     status: int
@@ -74,7 +88,7 @@ class ClientFrame(Moment):
 
 @attrs.frozen(kw_only=True)
 class ServerFrame(Moment):
-    """The gateway sent a message, or the first `cut_at` bytes of its frame."""
+    """The gateway sent a message, or the first `cut_at` bytes of its frame or chunk."""
 
     connection: int
     data: str | bytes
@@ -271,6 +285,10 @@ class History:
     _views: dict[type[Any], tuple[Any, list[int]]] = attrs.field(
         factory=dict[type[Any], tuple[Any, list[int]]]
     )
+    _by_kind: dict[type[Any], list[Any]] = attrs.field(
+        init=False, factory=dict[type[Any], list[Any]]
+    )
+    _sorted: int = attrs.field(init=False, default=0)
 
     def add(self, kind: type[M], /, *, at: float, **members: Any) -> M:
         """Appends a moment."""
@@ -282,11 +300,17 @@ class History:
 
     def of(self, kind: type[M]) -> Iterator[M]:
         """The moments of a kind, in order."""
-        return (moment for moment in self.moments if isinstance(moment, kind))
+        return iter(self._kind(kind))
 
     def count(self, kind: type[M]) -> int:
         """How many moments of a kind there are."""
-        return sum(1 for _ in self.of(kind))
+        return len(self._kind(kind))
+
+    def _kind(self, kind: type[M]) -> list[M]:
+        for moment in self.moments[self._sorted :]:
+            self._by_kind.setdefault(type(moment), []).append(moment)
+        self._sorted = len(self.moments)
+        return self._by_kind.get(kind, [])
 
     def view(self, kind: type[V]) -> V:
         """An understanding of everything so far; the same object each time."""

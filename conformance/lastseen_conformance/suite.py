@@ -9,7 +9,7 @@ import trio
 
 from lastseen_conformance.case import Case
 from lastseen_conformance.drivers.sockets import Target, run_over_sockets, speaks_report
-from lastseen_conformance.history import ClientFrame, Connected, Said
+from lastseen_conformance.history import ClientFrame, Connected, Said, StreamAsked
 from lastseen_conformance.timers import PATIENCE_S
 from lastseen_conformance.verdicts import Result, Verdict
 
@@ -158,8 +158,9 @@ def _hurdle(result: Result) -> str:
     """What a run ended at before it had begun: never connected, never logged in, ended at once."""
     if result.verdict is Verdict.HARNESS_ERROR:
         return result.reason
+    spoke = result.history.count(ClientFrame) + result.history.count(StreamAsked)
     if not result.history.count(Connected):
         return "the client never connected"
-    if not result.history.count(ClientFrame):
+    if not spoke:
         return "the client connected and said nothing"
     return ""

@@ -21,6 +21,7 @@ from lastseen_conformance.history import (
     Refused,
     ServerFrame,
     Stalled,
+    StreamAsked,
     Struck,
 )
 from lastseen_simulator.effects import (
@@ -84,8 +85,19 @@ class Tap:
         return self.core.opens_stream(http)
 
     def handle_upgrade(self, connection: int, http: HttpRequest, *, now: float) -> None:
-        """A client asks for a WebSocket."""
+        """A client asks for a WebSocket or a stream."""
         self._now = now
+        if self.core.opens_stream(http):
+            self.history.add(
+                StreamAsked,
+                at=now,
+                connection=connection,
+                method=http.method,
+                path=http.path,
+                query=_safe_query(http.query),
+                headers=tuple((name, self._safe_text(value)) for name, value in http.headers),
+                body=self._safe_bytes(http.body),
+            )
         self.core.handle_upgrade(connection, http, now=now)
         self._note_faults()
 
@@ -123,7 +135,7 @@ class Tap:
     def handle_request(self, request: int, http: HttpRequest, *, now: float) -> None:
         """A plain HTTP request arrived."""
         self._now = now
-        query = tuple((name, REDACTED if is_secret(name) else value) for name, value in http.query)
+        query = _safe_query(http.query)
         self.history.add(
             Asked, at=now, request=request, method=http.method, path=http.path, query=query
         )
@@ -248,6 +260,14 @@ class Tap:
                 )
 
     def _safe(self, data: str | bytes) -> str | bytes:
-        if isinstance(data, str):
-            return data.replace(self.secret, REDACTED)
+        return self._safe_text(data) if isinstance(data, str) else self._safe_bytes(data)
+
+    def _safe_text(self, text: str) -> str:
+        return text.replace(self.secret, REDACTED)
+
+    def _safe_bytes(self, data: bytes) -> bytes:
         return data.replace(self.secret.encode(), REDACTED.encode())
+
+
+def _safe_query(query: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, REDACTED if is_secret(name) else value) for name, value in query)

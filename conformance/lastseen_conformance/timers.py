@@ -26,8 +26,10 @@ TIMERS: Final[Mapping[str, float]] = {
     "history_timeout_s": 1.0,
     "history_interval_s": 0.5,
     "pending_timeout_s": 1.5,
+    "silence_limit_s": 2.5,
+    "token_timeout_s": 2.0,
 }
-"""By their names in `SessionOptions` and `HistoryOptions`. A client may be slower than any."""
+"""By their names in the options of our sessions. A client may be slower than any."""
 
 PATIENCE_S: Final = 10.0
 """How long a client may take for what it owes, before it has failed to do it."""

@@ -9,9 +9,19 @@ from lastseen_conformance.case import Case, Finding, Scene
 from lastseen_conformance.cases import CASES
 from lastseen_conformance.contract import REPORT_SCHEMA, check_line
 from lastseen_conformance.drivers.sockets import Target, run_over_sockets
-from lastseen_conformance.history import Asked, ClientFrame, Connected, Exited, History, Said
+from lastseen_conformance.history import (
+    Asked,
+    ClientFrame,
+    Connected,
+    Exited,
+    History,
+    Said,
+    StreamAsked,
+)
 from lastseen_conformance.steps import Linger, Publish, Start, Steps, Stop, Tell, Wait
 from lastseen_conformance.timers import PATIENCE_S
+from lastseen_simulator.polymarket_us.channels import channel_at
+from lastseen_simulator.truth import REDACTED
 
 __all__ = ["Check", "validate_client"]
 
@@ -55,11 +65,12 @@ def _visit(scene: Scene) -> Steps:
 
 
 def _has_spoken(history: History) -> bool:
-    return history.count(ClientFrame) > 0
+    return history.count(ClientFrame) + history.count(StreamAsked) > 0
 
 
 def _has_asked(history: History) -> bool:
-    return history.count(Asked) > 0 and _events(history, "snapshot_applied") > 0
+    asked = history.count(Asked) + history.count(StreamAsked)
+    return asked > 0 and _events(history, "snapshot_applied") > 0
 
 
 def _has_applied(history: History) -> bool:
@@ -79,9 +90,13 @@ def _checks(history: History, case: Case) -> Iterator[Check]:
     if history.trouble is not None:
         yield Check(good=False, text=history.trouble)
         return
-    yield Check(good=history.count(Connected) > 0, text="it connects to LASTSEEN_WS_URL")
+    if case.dialect == "polymarket-us":
+        yield from _stream_checks(history, case)
+    else:
+        yield Check(good=history.count(Connected) > 0, text="it connects to LASTSEEN_WS_URL")
     spoken = next(history.of(ClientFrame), None)
-    yield Check(good=spoken is not None, text="it sends a first message")
+    if case.dialect != "polymarket-us":
+        yield Check(good=spoken is not None, text="it sends a first message")
     if spoken is not None and case.dialect == "oddspapi":
         text = spoken.data if isinstance(spoken.data, str) else ""
         yield Check(good='"***"' in text, text="its login carries LASTSEEN_API_KEY")
@@ -95,6 +110,22 @@ def _checks(history: History, case: Case) -> Iterator[Check]:
     yield from _report_checks(history)
     for note in history.notes:
         yield Check(good=False, text=note, level="hint")
+
+
+def _stream_checks(history: History, case: Case) -> Iterator[Check]:
+    asked = next(history.of(StreamAsked), None)
+    yield Check(good=asked is not None, text="it asks for a stream below LASTSEEN_HTTP_URL")
+    if asked is not None:
+        (stream,) = case.channels
+        headers = dict(asked.headers)
+        channel = channel_at(asked.path)
+        named = channel is not None and channel.name == stream
+        yield Check(good=named, text="it asks for the stream that LASTSEEN_CHANNELS names")
+        known = headers.get("authorization") == f"Bearer {REDACTED}"
+        yield Check(good=known, text="its Authorization header bears LASTSEEN_API_KEY")
+        whose = "x-participant-id" in headers
+        yield Check(good=whose, text="its x-participant-id header has LASTSEEN_ACCOUNT")
+        yield Check(good=history.count(Connected) > 0, text="the stream is granted")
 
 
 def _report_checks(history: History) -> Iterator[Check]:

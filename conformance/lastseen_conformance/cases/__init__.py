@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lastseen_conformance.case import Case
-from lastseen_conformance.cases import oddspapi, polynode
+from lastseen_conformance.cases import oddspapi, polymarket_us, polynode
 
 __all__ = ["CASES"]
 
@@ -19,4 +19,4 @@ def _by_id(*cases: Case) -> Mapping[str, Case]:
     return MappingProxyType(known)
 
 
-CASES: Final[Mapping[str, Case]] = _by_id(*oddspapi.CASES, *polynode.CASES)
+CASES: Final[Mapping[str, Case]] = _by_id(*oddspapi.CASES, *polynode.CASES, *polymarket_us.CASES)

@@ -29,31 +29,21 @@ from lastseen.lifecycle import ItemKey, ItemState
 from lastseen.machine import Machine
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import HistoryOptions, SessionOptions
-from lastseen.position import Position
-from lastseen.replica import Replica, ScopeImage, ScopeName
+from lastseen.replica import Replica
 from lastseen.secret import Secret
 from lastseen.session import Session
-from lastseen.snapshots import ScopeKey
+from lastseen_conformance.drivers.disk import Disk, Kept
 from lastseen_conformance.drivers.network import LATENCY_S, Clock, Network
 from lastseen_simulator import effects as gateway
 from lastseen_simulator.command._tail_claims import Claims
 from lastseen_simulator.command._tail_lines import ReportLines, item_name
 
-__all__ = ["Disk", "OddsPapiClient", "PolyNodeClient", "SessionClient"]
+__all__ = ["OddsPapiClient", "PolyNodeClient", "SessionClient", "revealed"]
 
 _LANGUAGE: Final = "en"
 _NO_UPGRADE: Final = "not a WebSocket answer"
 
 S = TypeVar("S", bound=Machine)
-
-
-@final
-@attrs.define(eq=False)
-class Disk:
-    """What a client has made durable: it outlives the client's lives."""
-
-    position: Position = attrs.field(factory=Position)
-    scopes: dict[ScopeName, ScopeImage] = attrs.field(factory=dict[ScopeName, ScopeImage])
 
 
 @final
@@ -66,7 +56,8 @@ class _Socket:
     wire: int = 0
     over: bool = False
 
-    def opened(self) -> None:
+    def opened(self, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        del headers
         self.client.step(lambda s, now: s.handle_opened(self.number, now=now))
 
     def refused(self, response: gateway.HttpResponse | None) -> None:
@@ -77,7 +68,7 @@ class _Socket:
 
     def received(self, data: str | bytes) -> None:
         if not self.over:
-            self.client.step(lambda s, now: s.handle_frames(self.number, (data,), now=now))
+            self.client.hear(self.number, data)
 
     def ended(self, code: int | None, reason: str) -> None:
         self._end(End(code=1006 if code is None else code, reason=reason))
@@ -86,14 +77,15 @@ class _Socket:
         if not self.over:
             self.over = True
             self.client.sockets.pop(self.number, None)
-            self.client.step(lambda s, now: s.handle_closed(self.number, end, now=now))
+            self.client.lose(self.number, end)
 
 
 @attrs.define(eq=False)
 class SessionClient(Generic[S]):
     """One life of a client around a session; `say` gets its report, line by line.
 
-    A broken variant is made by handing in other mechanisms.
+    A broken variant is made by handing in other mechanisms, or by a subclass that does one thing
+    of a driver wrong.
     """
 
     network: Network
@@ -105,6 +97,9 @@ class SessionClient(Generic[S]):
     timers: dict[str, Any]
     mechanisms: Mechanisms = attrs.field(factory=Mechanisms)
     seed: int = 0
+    crash: Callable[[str], None] = lambda _: None
+    """Ends the program for a reason of its own."""
+    account: str | None = None
     session: S = attrs.field(init=False)
     sockets: dict[int, _Socket] = attrs.field(init=False, factory=dict[int, _Socket])
     alive: bool = attrs.field(init=False, default=True)
@@ -124,6 +119,14 @@ class SessionClient(Generic[S]):
         if command == "state":
             self.say({"event": "state", "state": self.state()})
         return command != "stop"
+
+    def hear(self, connection: int, data: str | bytes) -> None:
+        """A message arrived on a connection."""
+        self.step(lambda s, now: s.handle_frames(connection, (data,), now=now))
+
+    def lose(self, connection: int, end: End) -> None:
+        """A connection is over, or never came to be."""
+        self.step(lambda s, now: s.handle_closed(connection, end, now=now))
 
     def die(self) -> None:
         """Nothing of it acts any more, and its sockets are gone."""
@@ -186,7 +189,7 @@ class SessionClient(Generic[S]):
         match effect:
             case Connect():
                 socket = self.sockets[effect.connection] = _Socket(self, effect.connection)
-                socket.wire = self.network.dial("/ws", _revealed(effect.query), socket)
+                socket.wire = self.network.dial("/ws", revealed(effect.query), socket)
             case Send():
                 if effect.connection in self.sockets:
                     wire = self.sockets[effect.connection].wire
@@ -216,24 +219,22 @@ class SessionClient(Generic[S]):
         )
 
 
-def _revealed(query: tuple[tuple[str, str | Secret], ...]) -> tuple[tuple[str, str], ...]:
+def revealed(query: tuple[tuple[str, str | Secret], ...]) -> tuple[tuple[str, str], ...]:
+    """Names and values as they go on the wire."""
     return tuple(
         (name, value.reveal() if isinstance(value, Secret) else value) for name, value in query
     )
 
 
-@final
 @attrs.define(eq=False)
 class OddsPapiClient(SessionClient[Session]):
     """A session with positions, a replica, and a disk that keeps both or neither."""
 
     receive_type: str = "json"
     replica: Replica = attrs.field(init=False)
+    _kept: Kept = attrs.field(init=False)
     _claims: Claims = attrs.field(init=False, factory=Claims)
     _answered: set[int] = attrs.field(init=False, factory=set[int])
-    _kept: dict[ScopeName, ScopeImage] = attrs.field(
-        init=False, factory=dict[ScopeName, ScopeImage]
-    )
 
     def __attrs_post_init__(self) -> None:
         subscription = Subscription(channels=self.channels, receive_type=self.receive_type)
@@ -245,17 +246,13 @@ class OddsPapiClient(SessionClient[Session]):
         )
         self.session = Session(dialect, random.Random(self.seed), options, self.mechanisms)
         self.replica = Replica(OddsPapi(subscription=subscription), tracked=True)
+        self._kept = Kept(self.replica, self.disk)
 
     def begin(self) -> None:
         """Starts, from what the disk has."""
         self._tell(self._lines.opening())
-        position, bases = Position(), frozenset[ScopeKey]()
+        position, bases = self._kept.load()
         if self.disk is not None:
-            position = self.disk.position
-            self.replica.load(self.disk.scopes)
-            self._kept = dict(self.disk.scopes)
-            held = {ScopeKey(name, None) for name, _ in position.cursors}
-            bases = frozenset(held | {ScopeKey(*name) for name in self.disk.scopes})
             self._tell(self._lines.restored("disk", position, len(self.replica)))
         self.step(lambda s, now: s.handle_begin(position, bases, now=now))
 
@@ -311,7 +308,7 @@ class OddsPapiClient(SessionClient[Session]):
         http = gateway.HttpRequest(
             method="GET",
             path=f"/{_LANGUAGE}{request.path}",
-            query=_revealed(request.query),
+            query=revealed(request.query),
             headers=request.headers,
         )
 
@@ -345,35 +342,17 @@ class OddsPapiClient(SessionClient[Session]):
             act()
 
     def _commit(self, effect: Commit) -> None:
-        image = self._image()
+        image = self._kept.image()
 
         def durable() -> None:
             if not self.alive:
                 return
-            if self.disk is not None:
-                self.disk.position, self.disk.scopes = effect.position, image
+            self._kept.write(effect.position, image)
             self.step(lambda s, now: s.handle_committed(effect.commit, now=now))
 
         self.clock.after(LATENCY_S, durable)
 
-    def _image(self) -> dict[ScopeName, ScopeImage]:
-        """Everything the replica has, fixed now: later events are not in what is committed (R6)."""
-        if self.disk is None:
-            return {}
-        changes = self.replica.take_changes()
-        for name in changes.removed:
-            self._kept.pop(name, None)
-        for name, image in changes.replaced.items():
-            self._kept[name] = image
-        for name, units in changes.written.items():
-            before = self._kept.get(name)
-            merged = {**(before.units if before is not None else {}), **units}
-            unproven = before.unproven if before is not None else False
-            self._kept[name] = ScopeImage(unproven=unproven, units=merged)
-        return dict(self._kept)
 
-
-@final
 @attrs.define(eq=False)
 class PolyNodeClient(SessionClient[HistorySession]):
     """A session with histories, and the newest state of every item it told of."""

@@ -7,6 +7,7 @@ from typing import Final, Protocol, assert_never, final
 
 import attrs
 
+from lastseen_conformance.drivers.body import LAST_CHUNK, Body
 from lastseen_conformance.history import History
 from lastseen_conformance.tap import Tap
 from lastseen_simulator.effects import (
@@ -60,8 +61,8 @@ class Clock:
 class Peer(Protocol):
     """The client's end of a connection."""
 
-    def opened(self) -> None:
-        """The upgrade was granted."""
+    def opened(self, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """The upgrade was granted, or the head of a stream came."""
         ...
 
     def refused(self, response: HttpResponse | None) -> None:
@@ -69,7 +70,7 @@ class Peer(Protocol):
         ...
 
     def received(self, data: str | bytes) -> None:
-        """A message arrived."""
+        """A message, or a piece of a body, arrived."""
         ...
 
     def ended(self, code: int | None, reason: str) -> None:
@@ -80,6 +81,8 @@ class Peer(Protocol):
 @attrs.define(eq=False)
 class _Wire:
     peer: Peer | None
+    body: Body | None = None
+    """Of a stream."""
     stalled: bool = False
     queued: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
     gone: bool = False
@@ -98,6 +101,8 @@ class Network:
     _questions: dict[int, Callable[[HttpResponse], None]] = attrs.field(
         init=False, factory=dict[int, Callable[[HttpResponse], None]]
     )
+    answers_pings: bool = True
+    """Whether the client's library does."""
     _connections: int = attrs.field(init=False, default=0)
     _requests: int = attrs.field(init=False, default=0)
     _refusals: dict[int, HttpResponse] = attrs.field(init=False, factory=dict[int, HttpResponse])
@@ -119,12 +124,22 @@ class Network:
         if self._mode != "accept":
             self.clock.after(LATENCY_S, lambda: peer.refused(None))
             return 0
-        self._connections += 1
-        number = self._connections
-        wire = self._wires[number] = _Wire(peer)
+        number, wire = self._wired(peer)
         http = HttpRequest(method="GET", path=path, query=query)
         self.clock.after(LATENCY_S, lambda: self._upgrade(number, http, wire))
         return number
+
+    def ask_stream(self, http: HttpRequest, peer: Peer) -> int:
+        """Asks for a stream on a connection of its own; returns the number of that."""
+        number, wire = self._wired(peer)
+        wire.body = Body()
+        self.clock.after(LATENCY_S, lambda: self._upgrade(number, http, wire))
+        return number
+
+    @property
+    def listens(self) -> bool:
+        """Whether a connection would be accepted, and kept."""
+        return self._mode == "accept"
 
     def send(self, number: int, data: str | bytes) -> None:
         """Sends a message."""
@@ -166,10 +181,17 @@ class Network:
         refusal = self._refusals.pop(number, None)
         if refusal is not None:
             wire.gone = True
-            self._down(wire, lambda peer: peer.refused(refusal))
+            if not refusal.silent:
+                self._down(wire, lambda peer: peer.refused(refusal))
             return
-        self._down(wire, lambda peer: peer.opened())
+        if wire.body is None:
+            self._down(wire, lambda peer: peer.opened())
         self.step(lambda: self.tap.handle_connected(number, now=self.clock.now))
+
+    def _wired(self, peer: Peer) -> tuple[int, _Wire]:
+        self._connections += 1
+        wire = self._wires[self._connections] = _Wire(peer)
+        return self._connections, wire
 
     def _up(self, number: int, act: Callable[[], None]) -> None:
         def arrive() -> None:
@@ -195,6 +217,9 @@ class Network:
         else:
             self.clock.after(seconds, arrive)
 
+    def _receive(self, wire: _Wire, piece: bytes, seconds: float) -> None:
+        self._down(wire, lambda peer: peer.received(piece), seconds=seconds)
+
     def _hung_up(self, number: int) -> None:
         wire = self._wires[number]
         if not wire.gone:
@@ -216,16 +241,27 @@ class Network:
         match effect:
             case Transmit():
                 wire, data = self._wires[effect.connection], effect.data
-                if effect.cut_at is None:
+                if wire.body is not None:
+                    for seconds, piece in wire.body.pieces(effect):
+                        self._receive(wire, piece, LATENCY_S + seconds)
+                elif effect.cut_at is None:
                     pace = effect.drip_bytes_per_s
                     seconds = LATENCY_S if pace is None else LATENCY_S + len(data) / pace
                     self._down(wire, lambda peer: peer.received(data), seconds=seconds)
             case TransmitRaw():
-                self._over(effect.connection, None, "violation of the protocol")
+                if effect.data.startswith(LAST_CHUNK):
+                    # A body that has ended; what comes after it is nobody's.
+                    self._over(effect.connection, 1000, "ended")
+                else:
+                    self._over(effect.connection, None, "violation of the protocol")
             case Ping():
                 number = effect.connection
-                self._up(number, lambda: self.tap.handle_pong(number, now=self.clock.now))
+                if self.answers_pings:
+                    self._up(number, lambda: self.tap.handle_pong(number, now=self.clock.now))
             case CloseConnection():
+                wire = self._wires[effect.connection]
+                if wire.body is not None and (rest := wire.body.rest()):
+                    self._receive(wire, rest, LATENCY_S)
                 self._over(effect.connection, effect.code, effect.reason)
             case Abort():
                 self._over(effect.connection, None, "")
@@ -236,7 +272,11 @@ class Network:
             case RefuseUpgrade():
                 self._refusals[effect.connection] = effect.response
             case OpenStream():
-                raise NotImplementedError("the virtual wire carries no HTTP streams yet")
+                wire = self._wires[effect.connection]
+                assert wire.body is not None
+                wire.body.open(effect)
+                headers = effect.headers
+                self._down(wire, lambda peer: peer.opened(headers))
             case RefuseConnections():
                 self._mode = effect.mode
             case _:

@@ -186,18 +186,26 @@ class _SocketStage:
     def _environment(self) -> dict[str, str]:
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
+        dialect = DIALECTS[self.case.dialect]
+        account = {} if dialect.account is None else {"LASTSEEN_ACCOUNT": dialect.account}
         return {
             **os.environ,
             **as_environment(TIMERS),
+            **account,
             "LASTSEEN_DIALECT": self.case.dialect,
             "LASTSEEN_WS_URL": self.server.ws_url,
-            "LASTSEEN_HTTP_URL": self.server.rest_url,
-            "LASTSEEN_API_KEY": DIALECTS[self.case.dialect].key,
+            "LASTSEEN_HTTP_URL": self._http_url,
+            "LASTSEEN_API_KEY": dialect.key,
             "LASTSEEN_CHANNELS": ",".join(self.case.channels),
             "LASTSEEN_STATE_DIR": str(state),
             "LASTSEEN_CASE": self.case.id,
             "LASTSEEN_RUN": self.target.mark,
         }
+
+    @property
+    def _http_url(self) -> str:
+        streams = DIALECTS[self.case.dialect].streams
+        return self.server.http_url if streams else self.server.rest_url
 
     async def _launch(self) -> None:
         self._lives += 1
@@ -206,7 +214,8 @@ class _SocketStage:
         if self.target.launcher is not None:
             self.target.launcher(self._environment())
             return
-        url = (self.server.ws_url,) if self.target.url_argument else ()
+        shown = self._http_url if DIALECTS[self.case.dialect].streams else self.server.ws_url
+        url = (shown,) if self.target.url_argument else ()
         client = await ClientProcess.start(
             (*self.target.command, *url),
             self._environment(),

@@ -9,12 +9,13 @@ import attrs
 from lastseen.mechanisms import Mechanisms
 from lastseen_conformance.case import Case
 from lastseen_conformance.dialects import DIALECTS
+from lastseen_conformance.drivers.disk import Disk
 from lastseen_conformance.drivers.in_process import (
-    Disk,
     OddsPapiClient,
     PolyNodeClient,
     SessionClient,
 )
+from lastseen_conformance.drivers.in_process_streams import PolymarketUSClient
 from lastseen_conformance.drivers.network import Clock, Network
 from lastseen_conformance.history import Exited, Heard, History, Launched, Said
 from lastseen_conformance.play import Halt, Launch, Until, play
@@ -28,6 +29,7 @@ __all__ = ["run_virtual"]
 _CLIENTS: Final[Mapping[str, type[SessionClient[Any]]]] = {
     "oddspapi": OddsPapiClient,
     "polynode": PolyNodeClient,
+    "polymarket-us": PolymarketUSClient,
 }
 
 WALL_MS_AT_ZERO: Final = 1_790_000_000_000
@@ -39,12 +41,25 @@ def run_virtual(
     case: Case,
     *,
     mechanisms: Mechanisms | None = None,
+    client: type[SessionClient[Any]] | None = None,
+    timers: Mapping[str, float] = TIMERS,
     keeps_state: bool = True,
     seed: int = 1,
     reported: bool = True,
 ) -> Result:
-    """Plays a case against the bare session and judges it; the same seed gives the same history."""
-    stage = _VirtualStage(case, mechanisms or Mechanisms(), keeps_state, seed, reported)
+    """Plays a case against the bare session and judges it; the same seed gives the same history.
+
+    `client` is what runs the session, where it is not to be the usual one.
+    """
+    stage = _VirtualStage(
+        case,
+        mechanisms or Mechanisms(),
+        client or _CLIENTS[case.dialect],
+        timers,
+        keeps_state,
+        seed,
+        reported,
+    )
     stage.run()
     return judge(case, stage.history, DIALECTS[case.dialect].always)
 
@@ -54,6 +69,8 @@ def run_virtual(
 class _VirtualStage:
     case: Case
     mechanisms: Mechanisms
+    make: type[SessionClient[Any]]
+    timers: Mapping[str, float]
     keeps_state: bool
     seed: int
     reported: bool
@@ -95,7 +112,7 @@ class _VirtualStage:
                     case Launch():
                         self._launch()
                     case Halt():
-                        self._halt()
+                        self._halt(kill=need.kill)
         except StopIteration:
             pass
         self.history.receipts = self.tap.receipts()
@@ -131,7 +148,7 @@ class _VirtualStage:
     def tell(self, command: str) -> None:
         self.history.add(Heard, at=self.now, run=self.lives, command=command)
         if self.client is not None and not self.client.told(command):
-            self._halt()
+            self._end(asked=True, how="ended")
 
     def difference(self, state: Mapping[str, Any]) -> str | None:
         return DIALECTS[self.case.dialect].difference(self.case, state, self.tap.truth)
@@ -156,24 +173,30 @@ class _VirtualStage:
         self.history.add(Launched, at=self.now, run=life)
 
         def say(line: dict[str, Any]) -> None:
+            if key in repr(line):
+                self.history.leaked = "report"
             if self.reported:
                 self.history.add(Said, at=self.now, run=life, line=line, text="")
 
-        self.client = _CLIENTS[self.case.dialect](
+        key = DIALECTS[self.case.dialect].key
+        self.client = self.make(
             network=self.network,
             clock=self.clock,
             say=say,
             disk=self.disk,
             channels=self.case.channels,
-            key=DIALECTS[self.case.dialect].key,
-            timers=dict(TIMERS),
+            key=key,
+            timers=dict(self.timers),
             mechanisms=self.mechanisms,
             seed=self.seed + life,
+            crash=lambda how: self._end(asked=False, how=how),
+            account=DIALECTS[self.case.dialect].account,
         )
         self.client.begin()
 
-    def _halt(self) -> None:
+    def _halt(self, *, kill: bool) -> None:
         if self.client is not None:
+            self.history.ignored_stop |= not kill and self.client.told("stop")
             self._end(asked=True, how="ended")
 
     def _end(self, *, asked: bool, how: str) -> None:

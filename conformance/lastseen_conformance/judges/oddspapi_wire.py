@@ -37,6 +37,10 @@ RESTORES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Which channels an answer restores (`facts` §5); odds, one fixture or future at a time."""
 
+_TAKEN: Final = frozenset(
+    (Connected, ClientFrame, ServerFrame, CloseSent, Dropped, Ended, Asked, Answered)
+)
+
 STATEFUL: Final = frozenset(name for names in RESTORES.values() for name in names)
 
 
@@ -162,6 +166,8 @@ class Wire:
 
     def take(self, moment: Moment) -> None:
         """Takes the next moment."""
+        if type(moment) not in _TAKEN:
+            return
         match moment:
             case Connected():
                 link = Link(number=moment.connection, n=moment.n, at=moment.at)

@@ -14,6 +14,7 @@ from lastseen_conformance.history import (
     Refused,
     Said,
 )
+from lastseen_conformance.judges import pauses
 from lastseen_conformance.judges.polynode_wire import PnWire
 
 __all__ = [
@@ -137,22 +138,13 @@ def pongs(history: History) -> Iterator[Finding]:
 
 def slower(base_s: float, cap_s: float, attempts_min: int) -> Judge:
     """pn.connect.backs-off: as for every dialect, by connections and refused upgrades."""
-
-    def judge(history: History) -> Iterator[Finding]:
-        rule = "pn.connect.backs-off"
-        tries = [m for m in history.moments if isinstance(m, Connected | Refused)]
-        if len(tries) < 2:
-            return
-        for count in range(attempts_min, len(tries) + 1):
-            pauses = sum(min(cap_s, base_s * 2**k) for k in range(count - 1))
-            took = tries[count - 1].at - tries[0].at
-            if took < pauses / 4:
-                text = f"{count} attempts in {took:.2f} s; their pauses add up to {pauses:.2f} s"
-                yield broken(rule, text, tries[count - 1].n)
-                return
-        yield kept(rule, f"{len(tries)} attempts")
-
-    return judge
+    return pauses.slower(
+        "pn.connect.backs-off",
+        (Connected, Refused),
+        base_s=base_s,
+        cap_s=cap_s,
+        attempts_min=attempts_min,
+    )
 
 
 def no_new_connection(rule: str, since: Callable[[History], int | None]) -> Judge:

@@ -27,6 +27,7 @@ from lastseen_conformance.history import (
     ServerFrame,
     Stalled,
     Stepped,
+    StreamAsked,
     Struck,
 )
 from lastseen_conformance.verdicts import Result
@@ -92,6 +93,9 @@ def _told(moment: Moment) -> tuple[Way, str, str] | None:
             return "down", f"#{moment.connection} {'RST' if moment.reset else 'FIN'}", ""
         case Ended():
             return "up", f"#{moment.connection} ends", ""
+        case StreamAsked():
+            body = _text(moment.body)
+            return "up", f"#{moment.connection} {moment.method} {moment.path} {body}", body
         case Asked():
             query = "&".join(f"{name}={value}" for name, value in moment.query)
             return "up", f"{moment.method} {moment.path}?{query}", ""
@@ -140,7 +144,8 @@ def _said(line: Any) -> str:
 
 def _short(data: str | bytes) -> str:
     if isinstance(data, bytes):
-        return f"{len(data)} bytes"
+        text = _text(data)
+        return text.strip() if text.isprintable() or text.strip()[:1] == "{" else _size(data)
     try:
         value: Any = json.loads(data)
     except (ValueError, RecursionError):
@@ -166,5 +171,15 @@ def _short(data: str | bytes) -> str:
     return f"{kind} {data if len(data) < TEXT_MAX else ''}".strip()
 
 
+def _size(data: bytes) -> str:
+    return f"{len(data)} bytes"
+
+
 def _text(data: str | bytes) -> str:
-    return data if isinstance(data, str) else data.hex()
+    """Text as it is, and bytes that are text as that text."""
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.hex()

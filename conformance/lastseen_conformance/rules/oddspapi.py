@@ -248,9 +248,7 @@ RULES: Final[Mapping[str, Rule]] = register(
     ),
     _must(
         id="op.state.nothing-skipped",
-        text="Every entry that arrives on a channel with a base is applied, unless a snapshot "
-        "asked "
-        "for later replaces it.",
+        text="Every entry that arrives is applied, unless a snapshot asked for later replaces it.",
         why="An entry dropped as a duplicate that it is not is a silent hole.",
         source="HZ-A5, HZ-A7, HZ-A8, HZ-B1, HZ-F2, INV-S21",
         sight=_REPORT,
@@ -276,7 +274,7 @@ RULES: Final[Mapping[str, Rule]] = register(
         "a "
         "base.",
         why="Whoever reads the state would act on half of it.",
-        source="INV-S10, HZ-B4, HZ-C16, HZ-A12",
+        source="INV-S10, R9, HZ-A4, HZ-B4, HZ-C16, HZ-A12",
         sight=_REPORT,
     ),
     _must(

@@ -8,7 +8,7 @@ import attrs
 from rich.table import Table
 from rich.text import Text
 
-from lastseen.dialects.polymarket_us import PolymarketUS, Subscription
+from lastseen.dialects.polymarket_us import PolymarketUS, Stream, Subscription
 from lastseen.errors import PayloadError
 from lastseen.events import Entry, Event, Proof, StatusChanged
 from lastseen.options import StreamOptions
@@ -48,9 +48,10 @@ class StreamSource:
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[View]:
         dialect = PolymarketUS(subscription=self.subscription)
-        # A change of the oldest page says a part of an order.
-        memory = MemoryStore(replica=Replica(dialect, keep_omitted=True))
-        store = memory if self.state is None else SQLiteStore(self.state, keep_omitted=True)
+        # A change of the oldest page says a part of an order; all else is whole (§4).
+        partly = self.subscription.stream is Stream.ORDERS
+        memory = MemoryStore(replica=Replica(dialect, keep_omitted=partly))
+        store = memory if self.state is None else SQLiteStore(self.state, keep_omitted=partly)
         token = None
         if self.token_url is not None:
             token = ClientCredentials(

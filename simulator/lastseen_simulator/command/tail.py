@@ -20,7 +20,7 @@ from lastseen.errors import ConfigurationError
 from lastseen.options import HistoryOptions, SessionOptions, StreamOptions
 from lastseen.secret import Secret
 from lastseen_simulator.command import CommandError
-from lastseen_simulator.command._tail_contract import state_file, timers
+from lastseen_simulator.command._tail_contract import account_for, state_file, timers
 from lastseen_simulator.command._tail_histories import HistorySource
 from lastseen_simulator.command._tail_lines import JsonLines, Lines, ReportLines
 from lastseen_simulator.command._tail_positions import PositionSource
@@ -123,10 +123,14 @@ def _streams(
         raise ConfigurationError("a stream is one request: name one channel")
     if given["token_url"] is not None:
         Address.from_url(given["token_url"], schemes=("http", "https"))
+    stream, account, state = _stream(names[0]), given["account"], given["state"]
+    if as_report:
+        account = account or account_for(stream, os.environ)
+        state = state or state_file(os.environ)
     return StreamSource(
         subscription=polymarket_us.Subscription(
-            stream=_stream(names[0]),
-            account=given["account"],
+            stream=stream,
+            account=account,
             symbols=_parts(given["symbols"] or ""),
         ),
         url=url,
@@ -134,9 +138,11 @@ def _streams(
         token_url=given["token_url"],
         client_id=given["client_id"],
         options=StreamOptions(
-            report_discarded=as_report, report_commits=given["state"] is not None and told
+            report_discarded=as_report,
+            report_commits=state is not None and told,
+            **(timers(StreamOptions) if as_report else {}),
         ),
-        state=given["state"],
+        state=state,
     )
 
 
@@ -278,7 +284,8 @@ is tried with the public demo key when there is none.
 \b
 --report prints what a client under test prints (lastseen.report/1), and reads
 'state' and 'stop' from standard input, one a line. It keeps its state in
-LASTSEEN_STATE_DIR and takes timers from the environment, as a harness sets them.
+LASTSEEN_STATE_DIR and takes timers and LASTSEEN_ACCOUNT from the environment, as a
+harness sets them.
 
 \b
 Exit codes:

@@ -183,7 +183,7 @@ async def _enter(gateway: GatewayServer, seed: int, tell: Tell) -> AsyncGenerato
                 )
             )
             client.feeds[stream.value] = feed
-            client.replicas[stream.value] = Replica(dialect, keep_omitted=True)
+            client.replicas[stream.value] = Replica(dialect, keep_omitted=stream is Stream.ORDERS)
         yield client
 
 

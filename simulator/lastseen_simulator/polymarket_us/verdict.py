@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from lastseen_simulator.polymarket_us.market import TERMINAL
+from lastseen_simulator.polymarket_us.wire import ENUM_PREFIXES
 from lastseen_simulator.verdict import ChannelVerdict
 
 __all__ = ["STATEFUL", "compare"]
@@ -28,9 +29,10 @@ def compare(
     """Compares two states, unit key → value, member by member.
 
     Only what the client holds of a unit is compared for what it may lack (a delta of the oldest
-    page says the state alone): `None`, zero and an absent member are one (§7.7), and so are a whole
-    number and its text (§4). Orders that are done need not be there, but must be right where they
-    are; a position of nothing is one that is not there (§4.3).
+    page says the state alone). `None`, zero and an absent member are one (§7.7); so are a whole
+    number and its text (§4), and the name of an enum with its prefix and without (§7.5). Orders
+    that are done need not be there, but must be right where they are; a position of nothing is one
+    that is not there (§4.3).
     """
     return tuple(_compare(channel, client, truth) for channel in channels)
 
@@ -79,4 +81,8 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in cast("Iterable[Any]", value)] or None
     if isinstance(value, bool):
         return "true" if value else None
-    return None if value in (None, "", 0, "0") else str(value)
+    if value in (None, "", 0, "0"):
+        return None
+    text = str(value)
+    prefix = next((each for each in ENUM_PREFIXES if text.startswith(each)), "")
+    return text.removeprefix(prefix)

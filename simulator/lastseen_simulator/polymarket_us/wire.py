@@ -11,7 +11,7 @@ from lastseen_simulator.polymarket_us.framing import END, framed
 from lastseen_simulator.polymarket_us.options import PolymarketUSOptions
 from lastseen_simulator.polymarket_us.refusals import CONNECT_NAMES
 
-__all__ = ["Wire"]
+__all__ = ["ENUM_PREFIXES", "Wire"]
 
 _KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "order": {"side": "SIDE_", "type": "ORDER_TYPE_"},
@@ -23,6 +23,15 @@ _KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "trade_capture": {"state": "TRADE_STATE_", "tradeType": "TRADE_TYPE_"},
 }
 """The prefixes that names of enums have, by kind of object."""
+
+_STATES: Final[Mapping[str, str]] = {"state": "ORDER_STATE_", "orderStatus": "ORDER_STATUS_"}
+"""The same for the state of an order, by the member that has it (§7.5)."""
+
+ENUM_PREFIXES: Final = (
+    *(prefix for kind in _KINDS.values() for prefix in kind.values()),
+    *_STATES.values(),
+)
+"""All of them."""
 
 _ZERO_STATES: Final[Mapping[str, str]] = {
     "order": "NEW",
@@ -171,7 +180,7 @@ class Wire:
         elif names == "bare":
             order[member] = state
         else:
-            order[member] = f"ORDER_{'STATUS' if names == 'status' else 'STATE'}_{state}"
+            order[member] = f"{_STATES[member]}{state}"
 
     def _spelled(self, value: Any, snake: bool, name: str = "") -> Any:
         """Members in the case, whole numbers in the form that the knobs say."""

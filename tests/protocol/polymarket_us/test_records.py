@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastseen.dialects.polymarket_us import PolymarketUS, Stream, Subscription
+from lastseen.events import Source
+from lastseen.replica import Replica
 from lastseen.stream_messages import (
     Heartbeat,
     Malformed,
@@ -77,6 +79,83 @@ def test_what_a_whole_order_leaves_out_is_zero_and_what_a_delta_does_is_not_said
     token = read(delta).token
     assert token is not None
     assert token.reveal() == "dG9rMTM="
+
+
+@pytest.mark.parametrize(
+    ("stream", "before", "after", "changed"),
+    [
+        (Stream.MARKET_DATA,
+         {"update": {"symbol": "s", "state": "INSTRUMENT_STATE_OPEN", "bookHidden": True,
+                     "bids": [{"px": "520", "qty": "100"}], "offers": [{"px": "530", "qty": "1"}]}},
+         {"update": {"symbol": "s", "offers": [{"px": "530", "qty": "1"}]}},
+         {"state": "CLOSED", "bookHidden": False, "bids": ()}),
+        (Stream.INSTRUMENTS, {"instruments": [{"symbol": "s", "state": "INSTRUMENT_STATE_OPEN"}]},
+         {"instruments": [{"symbol": "s"}]}, {"state": "CLOSED"}),
+        (Stream.POSITIONS,
+         {"update": {"positions": [{"account": "a", "symbol": "s", "netPosition": "4",
+                                    "cost": "7"}]}},
+         {"update": {"positions": [{"account": "a", "symbol": "s", "cost": "7"}]}},
+         {"netPosition": 0}),
+        (Stream.POSITION_CHANGES,
+         {"positionChanges": [{"position": {"account": "a", "symbol": "s", "netPosition": "4"}}]},
+         {"positionChanges": [{"position": {"account": "a", "symbol": "s"}}]},
+         {"netPosition": 0}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("keep_omitted", [False, True])
+def test_what_a_whole_object_leaves_out_is_zero_and_not_what_it_was(
+    stream: Stream, before: Any, after: Any, changed: dict[str, Any], keep_omitted: bool
+) -> None:
+    dialect = PolymarketUS(subscription=Subscription(stream=stream))
+    replica = Replica(dialect, keep_omitted=keep_omitted)
+
+    def state() -> dict[str, Any]:
+        (unit,) = replica.state().values()
+        return {name: unit.get(name) for name in changed}
+
+    for entry in entries(read(before, stream)):
+        replica.apply(entry)
+    was = state()
+    for entry in entries(read(after, stream)):
+        replica.apply(entry)
+
+    assert was != changed
+    assert state() == changed
+
+
+def test_a_row_of_a_snapshot_has_the_zeroes_that_it_leaves_out() -> None:
+    flat = {"snapshot": {"positions": [{"account": "a", "symbol": "s"}]}}
+
+    body = read(flat, Stream.POSITIONS).body
+
+    assert isinstance(body, StreamSnapshot)
+    assert body.rows["positions/a/s"]["netPosition"] == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "items"),
+    [
+        (Stream.DROP_COPY, {"executions": [{"id": "x-1"}, {"id": "x-2"}]}),
+        (Stream.TRADE_CAPTURE, {"tradeCaptureReports": [{"id": "t-1", "state": "NEW"}]}),
+        (Stream.POSITION_CHANGES,
+         {"positionChanges": [{"position": {"account": "a", "symbol": "s"}}], "eof": True}),
+        (Stream.DROP_COPY, {}),
+        (Stream.DROP_COPY, {"eof": False}),
+    ],
+)  # fmt: skip
+def test_events_that_begin_with_a_snapshot_begin_with_what_happened(
+    stream: Stream, items: dict[str, Any]
+) -> None:
+    listed = [each for each in items.values() if isinstance(each, list)]
+
+    message = read({"snapshot": items, "resumeToken": "t"}, stream)
+
+    assert [entry.source for entry in entries(message)] == [Source.HISTORY] * sum(map(len, listed))
+    live = {"resumeToken": "t", "executions": [], **items}
+    told = entries(read(live, stream))
+    assert [e.identity for e in entries(message)] == [e.identity for e in told]
+    assert message.token is not None
+    assert isinstance(read({"snapshot": {"books": []}}, stream).body, Malformed)
 
 
 def test_a_finished_order_is_further_along_than_any_that_is_not() -> None:

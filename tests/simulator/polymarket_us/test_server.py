@@ -8,7 +8,6 @@ import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,6 @@ in_thread = trio.to_thread.run_sync
 ORDERS = "/v1/orders/subscribe"
 INSTRUMENTS = "/v1/instruments/subscribe"
 ACCEPTS = {"lines": "*/*", "connect": "application/connect+json", "sse": "text/event-stream"}
-READER = Path(__file__).parents[2] / "helpers/read_stream.mjs"
 
 QUIET = PolymarketUSOptions(rate=0.0, streams=1000, messages=10_000)
 
@@ -161,12 +159,7 @@ async def test_a_websocket_and_wrong_requests_leave_it_alive() -> None:
         await in_thread(talk, server)
 
 
-# Every framing, cut everywhere, by different readers.
-
-
-def streamed(server: GatewayServer, framing: str) -> bytes:
-    with opened(server, INSTRUMENTS, accept=ACCEPTS[framing], snapshotOnly=True) as client:
-        return ended(client)
+# Every framing, in chunks of every size, by different readers; `test_readers` cuts everywhere.
 
 
 def symbols_of(records: list[dict[str, Any]]) -> list[str]:
@@ -174,26 +167,6 @@ def symbols_of(records: list[dict[str, Any]]) -> list[str]:
 
 
 ALL = ["demo-aaa", "demo-bbb", "demo-ccc", "demo-ddd"]
-
-
-@pytest.mark.parametrize("framing", ACCEPTS)
-async def test_a_chunk_may_end_at_any_byte_of_a_record(framing: str) -> None:
-    def talk(server: GatewayServer) -> None:
-        size = len(streamed(server, framing)) // 4
-        for place in range(1, size):
-            fault = Fault(kind="split", at="before snapshot 2", cut_at=place)
-            number = server.place(fault)
-            with opened(server, INSTRUMENTS, accept=ACCEPTS[framing], snapshotOnly=True) as client:
-                chunks = list(client.chunks())
-            whole = 4 + (framing == "connect")
-            assert len(chunks) == whole + 1
-            assert len(chunks[1]) == place
-            records = take_apart(b"".join(chunks), client.headers["content-type"])
-            assert symbols_of(records) == ALL
-            assert server.receipts()[number - 1].fired == 1
-
-    async with open_gateway(QUIET) as server:
-        await in_thread(talk, server)
 
 
 @pytest.mark.parametrize("framing", ACCEPTS)
@@ -248,28 +221,17 @@ def by_curl(server: GatewayServer, accept: str) -> tuple[str, bytes]:
     return accept if accept in ACCEPTS.values() and accept != "*/*" else "", run.stdout
 
 
-def by_fetch(server: GatewayServer, accept: str) -> tuple[str, bytes]:
-    url, body = f"{server.http_url}{INSTRUMENTS}", '{"snapshotOnly":true}'
-    run = subprocess.run(
-        ["node", str(READER), url, accept, body],
-        capture_output=True, timeout=60, check=True,
-    )  # fmt: skip
-    answer = json.loads(run.stdout)
-    return answer["type"], bytes.fromhex(answer["hex"])
-
-
 READERS: dict[str, Callable[[GatewayServer, str], tuple[str, bytes]]] = {
     "http.client": by_http_client,
     "curl": by_curl,
-    "node": by_fetch,
 }
 
 
 @pytest.mark.parametrize("framing", ACCEPTS)
 @pytest.mark.parametrize("reader", READERS)
 async def test_other_readers_get_the_same_bytes(reader: str, framing: str) -> None:
-    if reader in ("curl", "node") and shutil.which(reader) is None:
-        pytest.skip(f"{reader} is not here")
+    if reader == "curl" and shutil.which(reader) is None:
+        pytest.skip("no curl")
 
     def talk(server: GatewayServer) -> None:
         content_type, body = READERS[reader](server, ACCEPTS[framing])

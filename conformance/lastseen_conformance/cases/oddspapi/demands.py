@@ -12,6 +12,7 @@ from lastseen_conformance.cases.oddspapi.scripts import (
     comes_back,
     enter,
     feed,
+    looked_again,
     made,
     settled,
     whole,
@@ -61,6 +62,7 @@ def _demanded(strike: Callable[[], Step], rule: str = RULE) -> Script:
     def play(scene: Scene) -> Steps:
         yield from enter(scene)
         yield from feed(scene, "fixtures", "scores")
+        yield from looked_again(scene)
         yield strike()
         yield Publish("scores")
         yield from settled(scene, rule)
@@ -148,6 +150,12 @@ def partial_then_lost(scene: Scene) -> Steps:
     yield now("refuse", seconds=0.2)
     yield Drop()
     yield Publish("scores", count=3)
+
+    def cut(history: History) -> bool:
+        second = history.view(Wire).links.get(2)
+        return second is not None and second.let_go_n is not None
+
+    yield Wait(until=cut, what="the replay is broken off")
     yield from comes_back(scene, logins=3)
 
 
@@ -155,6 +163,7 @@ def passed_over(scene: Scene) -> Steps:
     """Only channels that were not subscribed are named."""
     yield from enter(scene)
     yield from feed(scene, "scores")
+    yield from looked_again(scene)
     yield now("snapshot_required", reason="client_backpressure", channels=("weather",))
     yield Publish("scores")
     yield Linger(seconds=0.5, why="nothing has to happen")

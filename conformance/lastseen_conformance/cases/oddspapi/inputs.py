@@ -16,8 +16,9 @@ from lastseen_conformance.cases.oddspapi.scripts import (
     whole,
 )
 from lastseen_conformance.history import Connected, Ended, History, Struck
+from lastseen_conformance.judges.oddspapi_reports import reports
 from lastseen_conformance.judges.oddspapi_wire import Wire
-from lastseen_conformance.steps import Linger, Place, Publish, Steps, Wait, now
+from lastseen_conformance.steps import Condition, Linger, Place, Publish, Steps, Wait, now
 from lastseen_simulator.faults import Fault
 
 __all__ = ["CASES"]
@@ -27,6 +28,9 @@ SURVIVES: Final = "op.input.survives"
 POISON: Final = "op.input.no-poison-loop"
 DOUBTS: Final = "op.input.doubts-unreadable"
 GAPS: Final = "op.input.gaps-are-normal"
+
+FAR_AHEAD_MS: Final = 4_102_444_800_000
+"""In the year 2100: no entry has come so far."""
 
 LOOK_S: Final = 0.6
 """How long to look whether a client does something that it should not."""
@@ -202,6 +206,35 @@ def counts_over(scene: Scene) -> Steps:
     yield now("drop")
     yield Publish("scores")
     yield from comes_back(scene)
+    # Two entries of one millisecond, as a busy channel has them.
+    moment = f"{FAR_AHEAD_MS}"
+    for number in (99, 100):
+        text = _entry(
+            "scores", f"{moment}-{number}", {"fixtureId": scene.fixtures[0], "scores": {}}
+        )
+        yield now("send", text=text)
+    wanted = {("scores", f"{moment}-{number}") for number in (99, 100)}
+    yield Wait(until=_applied(wanted), what="both are applied", rule="op.state.nothing-skipped")
+
+
+def _applied(wanted: set[tuple[str, str]]) -> Condition:
+    """The client has said of all of these that it applied them."""
+
+    def met(history: History) -> bool:
+        said = {(line.get("channel"), line.get("id")) for _, line in reports(history, "applied")}
+        return wanted <= said
+
+    return met
+
+
+def same_id(scene: Scene) -> Steps:
+    """Two channels use the same number in the same millisecond."""
+    yield from enter(scene)
+    fixture, entry_id = scene.fixtures[0], f"{FAR_AHEAD_MS}-7"
+    yield now("send", text=_entry("scores", entry_id, {"fixtureId": fixture, "scores": {}}))
+    yield now("send", text=_entry("odds", entry_id, {"fixtureId": fixture, "odds": {}}))
+    wanted = {("scores", entry_id), ("odds", entry_id)}
+    yield Wait(until=_applied(wanted), what="both are applied", rule="op.state.nothing-skipped")
 
 
 def _cursor_is_newest(history: History) -> Iterator[Finding]:
@@ -232,12 +265,30 @@ def clock_back(scene: Scene) -> Steps:
 def unnumbered(scene: Scene) -> Steps:
     """Entries of a channel have no ids; each is as good as any."""
     yield from enter(scene)
-    yield Publish("scores", count=4)
+    yield Publish("scores", count=2)
+    yield from feed(scene, "fixtures")
+    yield Publish("scores", count=2)
     yield from feed(scene, "fixtures")
     yield from agree(scene)
     yield now("drop")
     yield Publish("scores")
     yield from comes_back(scene)
+
+
+def _none_is_known(history: History) -> Iterator[Finding]:
+    """Of two entries without ids both have been applied when a later fixture has."""
+    rule = "op.state.nothing-skipped"
+    sent = [entry for entry in history.view(Wire).sent if entry.channel == "fixtures"]
+    first = sent[0].entry_id if sent else None
+    count = 0
+    for said, line in reports(history, "applied"):
+        count += line.get("channel") == "scores" and line.get("id") is None
+        if line.get("channel") == "fixtures" and line.get("id") == first:
+            if count < 2:
+                yield broken(rule, f"{count} of 2 entries without an id were applied", said.n)
+            else:
+                yield kept(rule)
+            return
 
 
 def _entry(channel: str, entry_id: object, payload: object) -> str:
@@ -395,6 +446,14 @@ CASES: Final[tuple[Case, ...]] = (
         hazards="HZ-A5",
     ),
     made(
+        "input/same-id",
+        "An id is remembered together with its channel",
+        "op.state.nothing-skipped",
+        same_id,
+        reported_only=True,
+        hazards="HZ-A8",
+    ),
+    made(
         "input/clock-back",
         "An id whose halves disagree is no duplicate",
         "op.state.nothing-skipped op.state.equals-truth",
@@ -405,8 +464,10 @@ CASES: Final[tuple[Case, ...]] = (
     made(
         "input/unnumbered",
         "Entries without ids are all applied, and none is a cursor",
-        "op.connect.comes-back op.snapshot.after-login op.state.equals-truth",
+        "op.connect.comes-back op.snapshot.after-login op.state.nothing-skipped "
+        "op.state.equals-truth",
         unnumbered,
+        _none_is_known,
         hazards="HZ-F2 HZ-A16",
         unnumbered_channels=("scores",),
     ),

@@ -142,7 +142,6 @@ def second_loss(scene: Scene) -> Steps:
     """Two losses in a row; what the first replay brought is not asked for again."""
     yield from _away(scene, "scores")
     yield from settled(scene, logins=2)
-    yield from feed(scene, "scores")
     yield Drop()
     yield Publish("scores")
     yield from comes_back(scene, logins=3)

@@ -1,7 +1,8 @@
 """`reconnect`: moving to another connection without losing or doubling anything."""
 
+import json
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from lastseen_conformance.case import Case, Finding, Scene, Script
 from lastseen_conformance.cases.oddspapi.scripts import (
@@ -25,6 +26,7 @@ __all__ = ["CASES"]
 
 MOVES: Final = "op.connect.moves-when-told"
 LONG_GRACE_S: Final = 60.0
+OF_OLD: Final = "4102444800000-1"
 
 _RULES: Final = f"{MOVES} op.connect.one-replacement op.snapshot.after-login op.state.equals-truth"
 
@@ -86,8 +88,26 @@ def old_goes_on(scene: Scene) -> Steps:
     yield Notice(grace_s=LONG_GRACE_S)
     yield Wait(until=accepted(2), what="the client has moved", rule=MOVES)
     yield Publish("scores", count=4)
+    still_there: list[bool] = []
+
+    def let_go(history: History) -> bool:
+        still_there[:] = [history.view(Wire).links[1].ended_n is None]
+        return not still_there[0]
+
+    yield Linger(seconds=0.5, why="the client may let go of the old one", until=let_go)
+    if still_there[0]:
+        yield now("send", connection=1, text=_of_old(scene))
+        yield Linger(seconds=0.2, why="it may listen to the old one")
     yield from _moved(scene)
     yield from agree(scene)
+
+
+def _of_old(scene: Scene) -> str:
+    """An entry that only the old connection has."""
+    payload: dict[str, Any] = {"fixtureId": scene.fixtures[0], "scores": {}}
+    entry: dict[str, Any] = {"channel": "scores", "type": "UPDATE", "ts": 1, "entryId": OF_OLD}
+    entry["payload"] = payload
+    return json.dumps(entry)
 
 
 def twice(scene: Scene) -> Steps:
@@ -132,6 +152,12 @@ def during_replay(scene: Scene) -> Steps:
     yield now("refuse", seconds=0.2)
     yield Drop()
     yield Publish("scores", count=3)
+
+    def told(history: History) -> bool:
+        second = history.view(Wire).links.get(2)
+        return second is not None and second.noticed_n is not None
+
+    yield Wait(until=told, what="the second connection is told to move")
     yield Wait(until=accepted(3), what="the client has moved", rule=MOVES)
     yield from settled(scene, logins=3)
     yield from agree(scene)

@@ -28,7 +28,7 @@ def cold(scene: Scene) -> Steps:
 def replayed(scene: Scene) -> Steps:
     """A short loss, and entries meanwhile."""
     yield from enter(scene)
-    yield from feed(scene, "fixtures", "scores")
+    yield from feed(scene, "fixtures", "scores", "odds")
     yield now("refuse", seconds=0.3)
     yield Drop()
     yield Publish("scores", count=2)

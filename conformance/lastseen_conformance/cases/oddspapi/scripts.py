@@ -21,6 +21,7 @@ __all__ = [
     "enter",
     "feed",
     "logged_in",
+    "looked_again",
     "made",
     "nothing",
     "resumes",
@@ -172,6 +173,15 @@ def digest(scene: Scene, published: dict[str, tuple[str, ...]]) -> Steps:
     yield Wait(
         until=met, what="the client says that it applied them", rule="op.state.nothing-skipped"
     )
+
+
+def looked_again(scene: Scene) -> Steps:
+    """Gives a client the time to look again at bases whose age it does not know.
+
+    What it fetches after that, it fetches for another reason.
+    """
+    seconds = scene.timers["verify_after_s"] * 1.3
+    yield Linger(seconds=seconds, why="the client may look again at what it fetched")
 
 
 def comes_back(scene: Scene, logins: int = 2) -> Steps:

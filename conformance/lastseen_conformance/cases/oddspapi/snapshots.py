@@ -12,7 +12,6 @@ from lastseen_conformance.cases.oddspapi.scripts import (
     feed,
     made,
     settled,
-    status_is,
 )
 from lastseen_conformance.history import Connected, Ended, History
 from lastseen_conformance.judges.oddspapi_reports import last_claim
@@ -117,9 +116,6 @@ def one_dead(scene: Scene) -> Steps:
         return wire.settled(("fixtures", "scores"))
 
     yield Wait(until=others, what="the other channels are fetched", rule="op.snapshot.after-login")
-    if scene.reported:
-        healthy = status_is(("fixtures", "scores"), "synced")
-        yield Wait(until=healthy, what="the other channels are called synced")
     yield from feed(scene, "scores", count=2)
     yield Linger(seconds=1.0, why="the dead one is tried again")
 
@@ -152,6 +148,23 @@ def live_meanwhile(scene: Scene) -> Steps:
         yield Linger(seconds=0.5, why="requests are under way", until=asked)
         yield Publish("scores")
         yield Publish("odds")
+    yield from settled(scene)
+    yield from agree(scene)
+
+
+def dated_too_old(scene: Scene) -> Steps:
+    """The first snapshots say how old they are: older than the login."""
+    yield Publish("scores", count=2)
+    yield Place(Fault(kind="stale", at="on request /fixtures 1", entries=1, times=2))
+    yield Start()
+    yield Wait(until=attempts(1), what="the client connects")
+    yield Wait(until=accepted(1), what="the client logs in", rule="op.login.first")
+
+    def asked_again(history: History) -> bool:
+        queries = [q for q in history.view(Wire).queries.values() if q.path == "/fixtures"]
+        return len(queries) > 2
+
+    yield Wait(until=asked_again, what="a newer one is asked for", rule="op.snapshot.verified")
     yield from settled(scene)
     yield from agree(scene)
 
@@ -220,6 +233,15 @@ CASES: Final[tuple[Case, ...]] = (
         "op.snapshot.after-login op.state.equals-truth op.state.once",
         live_meanwhile,
         hazards="HZ-C2 HZ-C6",
+    ),
+    made(
+        "snapshot/dated-too-old",
+        "A snapshot that says that it is older than the login is no base",
+        "op.snapshot.verified op.state.equals-truth",
+        dated_too_old,
+        reported_only=True,
+        hazards="HZ-C5",
+        as_of=True,
     ),
     made(
         "snapshot/replaces",

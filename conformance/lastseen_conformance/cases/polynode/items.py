@@ -316,7 +316,7 @@ CASES: Final[tuple[Case, ...]] = (
         omitted,
         _nothing_vanished,
         hazards="HZ-G18",
-        snapshot_count_max=2,
+        buffer_events=2,
         **_REPORTED,
     ),
 )

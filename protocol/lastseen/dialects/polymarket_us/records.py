@@ -6,12 +6,21 @@ from typing import Any, Final, cast
 import msgspec
 
 from lastseen.deframing import is_too_deep
-from lastseen.dialects.polymarket_us.spelling import TERMINAL, camel, moment, order_of, spelled
+from lastseen.dialects.polymarket_us.spelling import (
+    TERMINAL,
+    camel,
+    filled,
+    moment,
+    order_of,
+    spelled,
+)
 from lastseen.dialects.polymarket_us.streams import STREAMS, Stream, StreamRow
 from lastseen.errors import PayloadError
+from lastseen.events import Source
 from lastseen.payload import decode_json
 from lastseen.secret import Secret
 from lastseen.shapes import as_list, as_object, as_text
+from lastseen.stream_dialect import Base
 from lastseen.stream_messages import (
     Heartbeat,
     Malformed,
@@ -85,9 +94,9 @@ def value_of(raw: bytes | msgspec.Raw, stream: Stream) -> dict[str, Any]:
                 partly=True,
             )
         case Stream.POSITION_CHANGES:
-            return _moved(members)
+            return filled(_moved(members), STREAMS[stream].zeroes)
         case _:
-            return members
+            return filled(members, STREAMS[stream].zeroes)
 
 
 _OF_A_DELTA: Final = frozenset({"id", "type", "execId", "resumeToken", "sessionId"})
@@ -151,8 +160,10 @@ _BESIDE: Final = frozenset({"resumeToken", "sessionId", "processedSentTime"})
 
 def _snapshot(
     members: _Raws, stream: Stream, taken_at: tuple[int, ...] | None
-) -> StreamSnapshot | Malformed:
+) -> StreamSnapshot | StreamUpdate | Malformed:
     row = STREAMS[stream]
+    if row.base is Base.NONE:
+        return _past(members, stream)
     if row.items not in members:
         if not members:
             # An empty list is left out where defaults are (§7.7).
@@ -164,6 +175,8 @@ def _snapshot(
         value = _object(item)
         if stream is Stream.ORDERS:
             value = order_of(value, partly=False)
+        else:
+            value = filled(value, row.zeroes)
         unit = unit_of(value, stream)
         if unit is None:
             return Malformed(detail=f"a snapshot with {row.items} that have no name")
@@ -176,6 +189,25 @@ def _snapshot(
         if name in members:
             last = _any(members[name]) is not False
     return StreamSnapshot(rows=rows, progress=progress, taken_at=taken_at, last=last)
+
+
+def _past(members: _Raws, stream: Stream) -> StreamUpdate | Malformed:
+    """What a stream of events begins with at some gateways (§7.3): no state, but what happened.
+
+    It replaces nothing. What was told before is known by its name or by its time.
+    """
+    items = STREAMS[stream].items
+    if items not in members:
+        if members.keys() <= _OF_A_PAGE:
+            return StreamUpdate(entries=())
+        return Malformed(detail=f"a snapshot without {items}")
+    entries = _entries(members[items], stream)
+    for entry in entries:
+        entry.source = Source.HISTORY
+    return StreamUpdate(entries=entries)
+
+
+_OF_A_PAGE: Final = frozenset({"eof", "last"})
 
 
 def _update(raw: msgspec.Raw, stream: Stream) -> StreamUpdate | Malformed:

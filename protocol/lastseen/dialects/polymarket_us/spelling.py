@@ -10,7 +10,17 @@ from typing import Any, Final
 
 from lastseen.shapes import as_list, as_object
 
-__all__ = ["TERMINAL", "camel", "moment", "order_of", "spelled", "whole"]
+__all__ = [
+    "ORDER_ZEROES",
+    "TERMINAL",
+    "Zeroes",
+    "camel",
+    "filled",
+    "moment",
+    "order_of",
+    "spelled",
+    "whole",
+]
 
 _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {"orderStatus": "state", "status": "state", "clOrdId": "clordId", "clientOrderId": "clordId"}
@@ -40,10 +50,10 @@ _NAMED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 TERMINAL: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "DONE_FOR_DAY"})
 """States that an order does not leave."""
 
-_ORDER_ZEROES: Final[Mapping[str, Any]] = MappingProxyType(
-    {"state": "NEW", "cumQty": 0, "leavesQty": 0}
-)
-"""What a whole order means by leaving a member out (§7.7)."""
+Zeroes = Mapping[str, Any]
+"""What an object that is whole means by leaving a member out (§7.7)."""
+
+ORDER_ZEROES: Final[Zeroes] = MappingProxyType({"state": "NEW", "cumQty": 0, "leavesQty": 0})
 
 _TIME_DIGITS: Final = 9
 
@@ -83,7 +93,16 @@ def order_of(members: Mapping[str, Any], *, partly: bool) -> dict[str, Any]:
     order = dict(members)
     if "orderId" in order:
         order.setdefault("id", order.pop("orderId"))
-    return order if partly else {**_ORDER_ZEROES, **order}
+    return order if partly else filled(order, ORDER_ZEROES)
+
+
+def filled(members: Mapping[str, Any], zeroes: Zeroes) -> dict[str, Any]:
+    """A whole object, with the zeroes that it leaves out.
+
+    >>> filled({"symbol": "s"}, {"state": "CLOSED"})
+    {'state': 'CLOSED', 'symbol': 's'}
+    """
+    return {**zeroes, **members}
 
 
 def whole(value: object) -> object:

@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from lastseen.dialects.polymarket_us.spelling import ORDER_ZEROES, Zeroes
 from lastseen.stream_dialect import Base
 
 __all__ = ["STREAMS", "Stream", "StreamRow"]
@@ -43,6 +44,16 @@ class StreamRow:
     """Members that name the unit an object sets; none for what only happens."""
     time: str | None = None
     """The member that says when an object was so."""
+    zeroes: Zeroes = MappingProxyType({})
+    """What an object that is whole means by leaving a member out (§7.7)."""
+
+
+_BOOK_ZEROES: Final[Zeroes] = MappingProxyType(
+    {"bids": (), "offers": (), "state": "CLOSED", "bookHidden": False}
+)
+_POSITION_ZEROES: Final[Zeroes] = MappingProxyType(
+    dict.fromkeys(("netPosition", "cost", "qtyBought", "qtySold", "realized", "expired"), 0)
+)
 
 
 STREAMS: Final[Mapping[Stream, StreamRow]] = MappingProxyType(
@@ -56,6 +67,7 @@ STREAMS: Final[Mapping[Stream, StreamRow]] = MappingProxyType(
             items="orders",
             identity=("id",),
             unit=("id",),
+            zeroes=ORDER_ZEROES,
         ),
         Stream.MARKET_DATA: StreamRow(
             path="/v1/marketdata/subscribe",
@@ -64,6 +76,7 @@ STREAMS: Final[Mapping[Stream, StreamRow]] = MappingProxyType(
             items="books",
             unit=("symbol",),
             time="transactTime",
+            zeroes=_BOOK_ZEROES,
         ),
         Stream.POSITIONS: StreamRow(
             path="/v1/positions/subscribe",
@@ -71,6 +84,7 @@ STREAMS: Final[Mapping[Stream, StreamRow]] = MappingProxyType(
             items="positions",
             unit=("account", "symbol"),
             time="updateTime",
+            zeroes=_POSITION_ZEROES,
         ),
         Stream.DROP_COPY: StreamRow(
             path="/v1/dropcopy/subscribe",
@@ -97,6 +111,7 @@ STREAMS: Final[Mapping[Stream, StreamRow]] = MappingProxyType(
             items="positionChanges",
             unit=("account", "symbol"),
             time="changeTime",
+            zeroes=_POSITION_ZEROES,
         ),
         Stream.INSTRUMENTS: StreamRow(
             path="/v1/instruments/subscribe",
@@ -105,6 +120,7 @@ STREAMS: Final[Mapping[Stream, StreamRow]] = MappingProxyType(
             of_account=False,
             items="instruments",
             unit=("symbol",),
+            zeroes=MappingProxyType({"state": "CLOSED"}),
         ),
     }
 )

@@ -1,0 +1,10 @@
+"""Clients that are each broken in one named way: what shows that the suite can tell."""
+
+from typing import Final
+
+from lastseen_conformance.zoo import polynode
+from lastseen_conformance.zoo.mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+MUTANTS: Final[tuple[Mutant, ...]] = polynode.MUTANTS
