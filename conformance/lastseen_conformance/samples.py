@@ -11,16 +11,25 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Final, final
 
 import attrs
 import click
 
-__all__ = ["SAMPLES", "MissingError", "Sample", "main", "prepare", "results_folder"]
+from lastseen_conformance.cases import CASES
+
+__all__ = ["SAMPLES", "MissingError", "Owner", "Sample", "main", "prepare", "results_folder"]
 
 SOURCES: Final = Path(__file__).parent / "clients"
+SEEDS_VARIABLE: Final = "LASTSEEN_SEEDS"
 DEFAULT_FOLDER: Final = Path(sys.prefix) / "clients"
+
+DIALECTS: Final = ("oddspapi", "polynode")
+"""What each of them speaks."""
+
+TEMPLATES: Final = frozenset(case.template for case in CASES.values())
 
 LASTSEEN: Final = (
     sys.executable,
@@ -33,6 +42,14 @@ class MissingError(Exception):
     """A toolchain is not there; the text is its name."""
 
 
+class Owner(Enum):
+    """Whose a client is."""
+
+    CORE = "our core"
+    NOBODY = "shares nothing with our core"
+    VENDOR = "the vendor's"
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Sample:
@@ -40,13 +57,27 @@ class Sample:
 
     name: str
     title: str
-    independent: bool
-    """It shares nothing with our core."""
+    owner: Owner
     make: Callable[[Path], tuple[str, ...]]
     """Makes it ready in this folder and returns its command; raises `MissingError`."""
     folder: str
     """Of its sources."""
     suffixes: tuple[str, ...]
+    dialects: tuple[str, ...] = DIALECTS
+    left_out: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Templates that would be no fair judgement of it, and why."""
+    every_case: bool = True
+    """A client whose timers cannot be shrunk is played one case of each template."""
+
+    def patterns(self, dialect: str) -> list[str]:
+        """Which cases are played against it, as `--case` takes them; none is all."""
+        if self.every_case:
+            return []
+        first: dict[str, str] = {}
+        for case in CASES.values():
+            if case.dialect == dialect and case.template not in self.left_out:
+                first.setdefault(case.template, case.id)
+        return list(first.values())
 
     @property
     def lines(self) -> int:
@@ -82,13 +113,29 @@ def _go(folder: Path) -> tuple[str, ...]:
     return (str(program),)
 
 
+def _template(folder: Path) -> tuple[str, ...]:
+    del folder
+    pages = sorted(Path(os.environ.get(SEEDS_VARIABLE) or os.devnull).glob("003_*.txt"))
+    if not pages:
+        raise MissingError(f"page of the vendor: {SEEDS_VARIABLE} names the folder it is in")
+    return (sys.executable, str(SOURCES / "vendors/oddspapi_template.py"), str(pages[0]))
+
+
+def _sdk(folder: Path) -> tuple[str, ...]:
+    del folder
+    python = Path(sys.prefix) / "polynode-sdk/bin/python"
+    if not python.exists():
+        raise MissingError("polynode package: make sdk installs it")
+    return (str(python), str(SOURCES / "vendors/polynode_sdk.py"))
+
+
 SAMPLES: Final[Mapping[str, Sample]] = {
     sample.name: sample
     for sample in (
         Sample(
             name="asyncio",
             title="our core, driven by asyncio and `websockets`",
-            independent=False,
+            owner=Owner.CORE,
             make=_module("asyncio_websockets"),
             folder="asyncio_websockets",
             suffixes=(".py",),
@@ -96,7 +143,7 @@ SAMPLES: Final[Mapping[str, Sample]] = {
         Sample(
             name="python",
             title="Python: asyncio, `websockets` and the standard library",
-            independent=True,
+            owner=Owner.NOBODY,
             make=_module("python"),
             folder="python",
             suffixes=(".py",),
@@ -104,7 +151,7 @@ SAMPLES: Final[Mapping[str, Sample]] = {
         Sample(
             name="node",
             title="JavaScript: Node with `ws`",
-            independent=True,
+            owner=Owner.NOBODY,
             make=_node,
             folder="node",
             suffixes=(".js",),
@@ -112,16 +159,47 @@ SAMPLES: Final[Mapping[str, Sample]] = {
         Sample(
             name="go",
             title="Go: `gorilla/websocket` and the standard library",
-            independent=True,
+            owner=Owner.NOBODY,
             make=_go,
             folder="go",
             suffixes=(".go",),
         ),
+        Sample(
+            name="oddspapi-template",
+            title="OddsPapi's reconnect template, as its page has it",
+            owner=Owner.VENDOR,
+            make=_template,
+            folder="vendors",
+            suffixes=(),
+            dialects=("oddspapi",),
+            every_case=False,
+            left_out={
+                "oddspapi/alive/half-open": "its pings come every twenty seconds and wait as long",
+                **dict.fromkeys(
+                    (
+                        template
+                        for template in TEMPLATES
+                        if template.startswith("oddspapi/snapshot/")
+                    ),
+                    "the fetch is its reader's",
+                ),
+            },
+        ),
+        Sample(
+            name="polynode-sdk",
+            title="PolyNode's package `polynode`, as PyPI has it",
+            owner=Owner.VENDOR,
+            make=_sdk,
+            folder="vendors",
+            suffixes=(),
+            dialects=("polynode",),
+            every_case=False,
+            left_out={
+                "polynode/alive/half-open": "its pings come every twenty seconds and wait as long",
+            },
+        ),
     )
 }
-
-DIALECTS: Final = ("oddspapi", "polynode")
-"""What each of them speaks."""
 
 
 def prepare(name: str, folder: Path = DEFAULT_FOLDER) -> tuple[str, ...]:
@@ -185,10 +263,11 @@ def main(
             continue
         except subprocess.CalledProcessError as error:
             raise click.ClickException(f"{name} could not be made: {error}") from error
-        for dialect in dialects or DIALECTS:
+        sample = SAMPLES[name]
+        for dialect in [each for each in sample.dialects if each in (dialects or DIALECTS)]:
             click.echo(f"{name} speaks {dialect}")
             run = [*LASTSEEN, "conformance", "run", "--dialect", dialect]
-            for pattern in patterns:
+            for pattern in patterns or sample.patterns(dialect):
                 run += ["--case", pattern]
             if not patterns:
                 run += ["--report", str(results_folder(name, dialect, into))]
