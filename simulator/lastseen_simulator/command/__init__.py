@@ -49,6 +49,10 @@ SUBCOMMANDS: Final[Mapping[str, _Subcommand]] = {
         target="lastseen_conformance.command:conformance",
         help="Find out which rules a client breaks.",
     ),
+    "simulate": _Subcommand(
+        target="lastseen_simulator.command.simulate:simulate",
+        help="Play seeded runs of the world in a box, judged step by step.",
+    ),
     "tail": _Subcommand(
         target="lastseen_simulator.command.tail:tail",
         help="Follow a feed and say what it proves.",
