@@ -9,15 +9,13 @@ import msgspec
 
 from lastseen_simulator.broken import WITHOUT
 from lastseen_simulator.command import CommandError
-from lastseen_simulator.explore.oddspapi import SCOPES
-from lastseen_simulator.explore.scopes import bounds_of
+from lastseen_simulator.explore.dialects import DIALECTS
+from lastseen_simulator.explore.scopes import Situation, bounds_of
 from lastseen_simulator.explore.search import Finding, Progress, Search
 from lastseen_simulator.explore.telling import lines_of, members_of
 from lastseen_simulator.explore.worlds import World
 
 __all__ = ["explore"]
-
-_SCOPES: Final = {"oddspapi": SCOPES}
 
 _EVERY_S: Final = 0.5
 
@@ -43,7 +41,7 @@ Examples:
 """
 )
 @click.option(
-    "--dialect", type=click.Choice(tuple(_SCOPES)), required=True, help="Whose feed is explored."
+    "--dialect", type=click.Choice(tuple(DIALECTS)), required=True, help="Whose feed is explored."
 )
 @click.option(
     "--scope",
@@ -58,6 +56,11 @@ Examples:
     help="Break this rule of the client, to see what it is good for.",
 )
 @click.option(
+    "--everywhere",
+    is_flag=True,
+    help="With --without: all of the scope, not only where the rule shows soonest.",
+)
+@click.option(
     "--states",
     "states_max",
     type=click.IntRange(min=1),
@@ -65,17 +68,20 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, for programs.")
 def explore(
-    dialect: str, scope: str, without: str | None, states_max: int | None, as_json: bool
+    dialect: str,
+    scope: str,
+    without: str | None,
+    everywhere: bool,
+    states_max: int | None,
+    as_json: bool,
 ) -> int:
     """Look at every state that a client and a gateway can get into within bounds.
 
     Both are the real ones; whatever may happen happens in every order. In each state the safety
     invariants are checked, and that the client recovers from there when nothing more goes wrong.
     """
-    situations = _SCOPES[dialect].get(scope)
-    if situations is None:
-        raise CommandError(f"{dialect} has no scope of this size: {scope}", exit_code=2)
-    world = World(situations, WITHOUT[without] if without else None)
+    situations = _chosen(dialect, scope, without, everywhere=everywhere)
+    world = DIALECTS[dialect].world(situations, without)
     search = Search(world)
     bounds = bounds_of(situations)
     if as_json:
@@ -95,6 +101,21 @@ def explore(
     if finding is not None:
         return 1
     return 0 if search.progress.complete else 2
+
+
+def _chosen(
+    dialect: str, scope: str, without: str | None, *, everywhere: bool
+) -> tuple[Situation, ...]:
+    """The situations that are asked for."""
+    explored = DIALECTS[dialect]
+    if without is not None and not everywhere:
+        if without not in explored.shown_in:
+            told = f"{without} has no part in a client of {dialect}; try --everywhere"
+            raise CommandError(told, exit_code=2)
+        return (explored.shown_in[without],)
+    if scope not in explored.scopes:
+        raise CommandError(f"{dialect} has no scope of this size: {scope}", exit_code=2)
+    return explored.scopes[scope]
 
 
 class _Ticker:

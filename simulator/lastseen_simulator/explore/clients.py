@@ -114,7 +114,11 @@ class Client:
     def frame(self, number: int, text: str | bytes) -> None:
         """A frame arrives."""
         self.witness.saw_frame(number, text, now=self.now)
+        fenced = number != self.witness.owner
+        before = self._accepted() if fenced else 0
         self.session.handle_frames(number, (text,), now=self.now)
+        if fenced and self._accepted() > before:
+            self.witness.saw_fence_broken(number)
 
     def closed(self, number: int, code: int | None) -> None:
         """A socket is gone."""
@@ -165,6 +169,7 @@ class Client:
                         self.witness.saw_end(effect.connection, now=self.now)
                         self.out.append(("close", effect.connection, effect.abandon))
                     case FetchSnapshot():
+                        self.witness.saw_fetch()
                         self.out.append(("fetch", effect.fetch, effect.requests))
                     case CancelFetch():
                         self.out.append(("cancel", effect.fetch))
@@ -217,6 +222,11 @@ class Client:
             conserved=all(_adds_up(row) for row in session.counters().values()),
         )
 
+    def _accepted(self) -> int:
+        """How many entries were applied, or wait to be."""
+        rows = self.session.counters().values()
+        return sum(row.applied + row.buffered + row.held for row in rows)
+
     def _scopes(self) -> tuple[tuple[ScopeName, ScopeImage], ...]:
         names: Mapping[ScopeName, Any] = getattr(self.replica, _SCOPES)
         unproven: set[ScopeName] = getattr(self.replica, _UNPROVEN)
@@ -251,6 +261,10 @@ CLIENT_COPIER: Final = Copier(
     },
     mutable=[Durability, getattr(delivery_module, "_Chunk")],  # noqa: B009
 )
+
+
+def _write_position(position: Position, walk: Walk) -> None:
+    walk.out += (position.epoch, position.cursors, position.replayable)
 
 
 def _write_entry(entry: Entry, walk: Walk) -> None:
@@ -405,7 +419,30 @@ CLIENT_PRINTS: Final = Fingerprints(
         ("Anomalies", "redact"),
         ("Witness", "problems"),
     ],
+    wiring=(
+        "anomalies",
+        "channels",
+        "commits",
+        "connections",
+        "delivery",
+        "effects",
+        "intake",
+        "join",
+        "logins",
+        "mechanisms",
+        "options",
+        "position",
+        "recovery",
+        "rng",
+        "snapshots",
+        "_anomalies",
+        "_control",
+        "_durability",
+        "_join",
+        "_rebase",
+    ),
     writers={
+        Position: _write_position,
         Entry: _write_entry,
         Delivery: _write_delivery,
         Budget: _write_budget,

@@ -23,7 +23,9 @@ from typing import Any, final
 import attrs
 import msgspec
 
-__all__ = ["SHARE", "Copier", "Way", "two_levels"]
+from lastseen_simulator.explore.hints import hints_of, is_flat, is_made_of
+
+__all__ = ["SHARE", "Copier", "Way", "flat", "two_levels"]
 
 Way = Callable[[Any, dict[int, Any]], Any] | None
 """How a value is copied, given what has been copied already; None shares it."""
@@ -34,6 +36,14 @@ _ATOMS = (
     NoneType, bool, int, float, str, bytes, complex, range, frozenset, type,
     BuiltinFunctionType, MappingProxyType, msgspec.Raw,
 )  # fmt: skip
+
+
+def flat(value: Any, memo: dict[int, Any]) -> Any:
+    """A container of things that cannot change."""
+    known = memo.get(id(value))
+    if known is None:
+        known = memo[id(value)] = value.copy()
+    return known
 
 
 def two_levels(value: Any, memo: dict[int, Any]) -> Any:
@@ -83,9 +93,7 @@ class Copier:
     def _way_of(self, kind: type[Any]) -> Way:
         if kind in self._mutable:
             return self._compiled(kind)
-        if issubclass(kind, enum.Enum | tuple | msgspec.Struct):
-            return SHARE
-        if not attrs.has(kind) or _is_frozen(kind):
+        if self._is_constant(kind) or not attrs.has(kind) or _is_frozen(kind):
             return SHARE
         return self._compiled(kind)
 
@@ -96,7 +104,13 @@ class Copier:
             if attrs.has(kind)
             else [field.name for field in msgspec.structs.fields(kind)]
         )
-        scope: dict[str, Any] = {"kind": kind, "new": object.__new__, "ways": self._ways}
+        scope: dict[str, Any] = {
+            "kind": kind,
+            "new": object.__new__,
+            "ways": self._ways,
+            "put": object.__setattr__,
+            "flat": flat,
+        }
         made = "o.__copy__()" if issubclass(kind, msgspec.Struct) else "new(kind)"
         lines = [
             "def copy(o, memo):",
@@ -106,11 +120,16 @@ class Copier:
             f"    n = memo[id(o)] = {made}",
         ]
         plain = _is_plain(kind) or issubclass(kind, msgspec.Struct)
-        scope["put"] = object.__setattr__
+        hints = hints_of(kind)
         for name in names:
+            hint = hints.get(name)
             if (kind, name) in self._fields:
                 scope[f"way_{name}"] = way = self._fields[kind, name]
                 value = f"o.{name}" if way is None else f"way_{name}(o.{name}, memo)"
+            elif is_made_of(hint, self._is_shared):
+                value = f"o.{name}"
+            elif is_flat(hint, self._is_shared):
+                value = f"flat(o.{name}, memo)"
             else:
                 lines += [f"    v = o.{name}", "    w = ways[type(v)]"]
                 value = "v if w is None else w(v, memo)"
@@ -120,6 +139,18 @@ class Copier:
         exec("\n".join(lines), scope)
         copy: Way = scope["copy"]
         return copy
+
+    def _is_shared(self, kind: type[Any]) -> bool:
+        """Whether values of an annotated class are shared, whatever they are in the end."""
+        if kind in _ATOMS:
+            return True
+        known = attrs.has(kind) or issubclass(kind, enum.Enum | tuple | msgspec.Struct)
+        return known and kind is not tuple and kind not in self._mutable and self._is_constant(kind)
+
+    def _is_constant(self, kind: type[Any]) -> bool:
+        if issubclass(kind, enum.Enum | tuple | msgspec.Struct):
+            return True
+        return _is_frozen(kind) and not kind.__subclasses__()
 
     def _list(self, value: list[Any], memo: dict[int, Any]) -> Any:
         known = memo.get(id(value))

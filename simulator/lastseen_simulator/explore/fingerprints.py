@@ -16,6 +16,8 @@ from typing import Any, final
 import attrs
 import msgspec
 
+from lastseen_simulator.explore.hints import PLAIN, hints_of, is_made_of
+
 __all__ = ["Fingerprints", "Walk"]
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -62,7 +64,8 @@ class Fingerprints:
 
     `ahead` names the fields that hold moments, `behind` those that age, with their horizons,
     `equal` those that are only compared for being equal, with their sort, `skipped` counters and
-    traces. `writers` write whole classes, `constant` are written by name alone.
+    traces; `wiring` fields that lead, in every class, to what is written elsewhere. `writers` write
+    whole classes, `constant` are written by name alone.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Fingerprints:
         behind: Mapping[str, float] | None = None,
         equal: Mapping[str, str] | None = None,
         skipped: Collection[tuple[str, str]] = (),
+        wiring: Collection[str] = (),
         writers: Mapping[type, Write] | None = None,
         constant: Collection[type] = (),
     ) -> None:
@@ -79,6 +83,7 @@ class Fingerprints:
         self._behind = dict(behind or {})
         self._equal = dict(equal or {})
         self._skipped = frozenset(skipped)
+        self._wiring = frozenset(wiring)
         self._constant = tuple(constant)
         self._writers = _Writers(self._writer_of)
         for kind in (NoneType, bool, int, float, str, bytes):
@@ -141,8 +146,10 @@ class Fingerprints:
             "    met[id(o)] = len(met)",
             "    out.append(title)",
         ]
+        hints = hints_of(kind)
+        plain: list[str] = []
         for name in names:
-            if any((each, name) in self._skipped for each in kinds):
+            if name in self._wiring or any((each, name) in self._skipped for each in kinds):
                 continue
             if name in self._ahead:
                 lines.append(f"    walk.ahead(o.{name})")
@@ -150,8 +157,12 @@ class Fingerprints:
                 lines.append(f"    walk.behind(o.{name}, {self._behind[name]!r})")
             elif name in self._equal:
                 lines.append(f"    walk.name({self._equal[name]!r}, o.{name})")
+            elif is_made_of(hints.get(name), PLAIN.__contains__):
+                plain.append(f"o.{name}")
             else:
                 lines += [f"    v = o.{name}", "    writers[type(v)](v, walk)"]
+        if plain:
+            lines.append(f"    out += ({', '.join(plain)},)")
         exec("\n".join(lines), scope)
         write: Write = scope["write"]
         return write

@@ -30,9 +30,10 @@ KINDS: Final = Bounds._fields
 class Situation:
     """A client, a gateway and their bounds.
 
-    `units` are what may be published, by channel. `state_lost`: after a crash only the position is
-    there. `poison`: every connection that resumes ends right after its `login_ok`, for ever.
-    `client` and `gateway` are options that differ from the defaults.
+    `units` are what may be published, by channel. With `settled` the client begins in sync, so many
+    entries having reached it; else it has just started. `state_lost`: after a crash only the
+    position is there. `poison`: every connection that resumes ends right after its `login_ok`, for
+    ever. `client` and `gateway` are options that differ from the defaults.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Situation:
     bounds: Bounds
     client: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     gateway: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    settled: int | None = None
     state_lost: bool = False
     poison: bool = False
 

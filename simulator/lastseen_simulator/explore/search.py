@@ -1,7 +1,9 @@
 """Breadth first over all states, so that the first violation found is a shortest one."""
 
+import gc
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, final
 
 import attrs
@@ -23,7 +25,6 @@ class Finding:
 
     situation: str
     steps: tuple[Step, ...]
-    root: State
     problems: tuple[str, ...]
 
 
@@ -47,6 +48,25 @@ class Progress:
         return self.states / self.seconds if self.seconds else 0.0
 
 
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Nearly all that a search makes it keeps, so looking through that for garbage is in vain."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
+
+
+def _forget_garbage() -> None:
+    """Copies that turned out to be known lead to themselves; what is older was looked at before."""
+    gc.collect(0)
+    gc.freeze()
+
+
 @final
 class Search:
     """One search. `run` may be interrupted by whatever `report` raises; `progress` stays true."""
@@ -55,6 +75,7 @@ class Search:
         self.world = world
         self.progress = Progress()
         self._parents: dict[State, tuple[State, Action] | None] = {}
+        self._begins: dict[State, Action] = {}
         self._recovers: dict[State, int] = {}
         self._began = 0.0
 
@@ -66,27 +87,30 @@ class Search:
     ) -> Finding | None:
         """Looks at every state; ends at the first violation, or when there are no more states."""
         self._began = time.process_time()
+        with _kept_for_good():
+            return self._run(report, states_max)
+
+    def _run(self, report: Callable[[Progress], None], states_max: int | None) -> Finding | None:
         level: list[State] = []
         for root in self.world.roots():
-            if root not in self._parents:
-                self._parents[root] = None
-                level.append(root)
-                if found := self._never_recovers(root):
-                    return self._finding(root, None, found)
+            self._parents[root.state] = None
+            self._begins[root.state] = root.action
+            level.append(root.state)
+            if problems := root.problems or self._never_recovers(root.state):
+                return self._finding(root, problems)
         while level:
             following: list[State] = []
             for index, state in enumerate(level):
                 for step in self.world.steps(state):
                     self.progress.transitions += 1
-                    if step.problems:
-                        return self._finding(state, step, step.problems)
-                    if step.state in self._parents:
+                    if step.state in self._parents and not step.problems:
                         continue
-                    self._parents[step.state] = state, step.action
+                    self._parents.setdefault(step.state, (state, step.action))
                     following.append(step.state)
-                    if problem := self._never_recovers(step.state):
-                        return self._finding(state, step, problem)
+                    if problems := step.problems or self._never_recovers(step.state):
+                        return self._finding(step, problems, state)
                 if index % _REPORT_EVERY == 0:
+                    _forget_garbage()
                     self._note(len(level) - index + len(following))
                     report(self.progress)
                     if states_max is not None and len(self._parents) >= states_max:
@@ -124,31 +148,29 @@ class Search:
             if step is None:
                 return ("INV-S20: nothing can happen any more, and the client is not in sync",)
             if step.problems:
-                return step.problems
+                # The search comes to this by itself, and by a shortest way.
+                recovers.update(dict.fromkeys(path, 0))
+                return ()
             state = step.state
         for distance, passed in enumerate(reversed(path), known + 1):
             recovers[passed] = distance
-        longest = known + len(path)
-        if longest > self.progress.longest_recovery:
-            self.progress.longest_recovery = longest
+        self.progress.longest_recovery = max(self.progress.longest_recovery, known + len(path))
         return ()
 
-    def _finding(self, state: State, last: Step | None, problems: tuple[str, ...]) -> Finding:
+    def _finding(
+        self, last: Step, problems: tuple[str, ...], before: State | None = None
+    ) -> Finding:
         self._note(0)
-        path = list(self._way_to(state))[::-1]
-        root = path[0][0]
-        steps: list[Step] = []
-        steps += [Step(action, after, ()) for after, action in path[1:]]
-        if last is not None:
-            steps.append(last)
-        name = self.world.situations[root.situation].name
-        return Finding(situation=name, steps=tuple(steps), root=root, problems=problems)
+        way = list(self._way_to(before))[::-1] if before is not None else []
+        return Finding(
+            situation=self.world.situations[last.state.situation].name,
+            steps=(*way, last),
+            problems=problems,
+        )
 
-    def _way_to(self, state: State) -> Iterator[tuple[State, Action]]:
-        """Backwards; the action is the one that led there."""
-        while True:
-            parent = self._parents[state]
-            yield state, parent[1] if parent is not None else ()
-            if parent is None:
-                return
+    def _way_to(self, state: State) -> Iterator[Step]:
+        """Backwards, the beginning included."""
+        while (parent := self._parents[state]) is not None:
+            yield Step(parent[1], state, ())
             state = parent[0]
+        yield Step(self._begins[state], state, ())

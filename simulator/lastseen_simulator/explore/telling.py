@@ -11,6 +11,7 @@ from lastseen_simulator.explore.worlds import Action, World
 __all__ = ["describe", "lines_of", "members_of"]
 
 _SENTENCES: Final = {
+    "start": "a client starts",
     "take": "the application takes what waits for it, up to the next entry, snapshot or status",
     "commit": "the commit under way becomes durable",
     "crash": "the client crashes and starts again",
@@ -23,6 +24,8 @@ _SENTENCES: Final = {
 def describe(action: Action, world: World) -> str:
     """One step in one sentence."""
     match action:
+        case ("settle", count):
+            return f"a client has started and is in sync; {count} entries have reached it"
         case ("open", number):
             return f"connection {number} opens and logs in"
         case ("deliver", number, item) if item < 0:
@@ -54,7 +57,7 @@ def describe(action: Action, world: World) -> str:
 def lines_of(finding: Finding, world: World) -> Iterator[str]:
     """The whole finding."""
     yield f"situation: {finding.situation}"
-    for number, step in enumerate(finding.steps, 1):
+    for number, step in enumerate(finding.steps):
         yield f"{number:4}  {describe(step.action, world)}"
     for problem in finding.problems:
         yield f"   =>  {problem}"
@@ -64,7 +67,7 @@ def members_of(finding: Finding, world: World) -> dict[str, Any]:
     """The same for programs."""
     return {
         "situation": finding.situation,
-        "length": len(finding.steps),
+        "length": len(finding.steps) - 1,
         "steps": [describe(step.action, world) for step in finding.steps],
         "problems": list(finding.problems),
     }

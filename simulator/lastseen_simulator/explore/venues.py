@@ -18,7 +18,7 @@ from lastseen_simulator.effects import (
     Respond,
     Transmit,
 )
-from lastseen_simulator.explore.copying import SHARE, Copier, two_levels
+from lastseen_simulator.explore.copying import SHARE, Copier, flat, two_levels
 from lastseen_simulator.explore.fingerprints import Fingerprints, Walk
 from lastseen_simulator.explore.market import WALL_MS, payload_of
 from lastseen_simulator.gateway.core import Gateway
@@ -180,13 +180,6 @@ class Venue:
                         raise AssertionError(f"no network for {effect}")
 
 
-def _shallow(value: Any, memo: dict[int, Any]) -> Any:
-    known = memo.get(id(value))
-    if known is None:
-        known = memo[id(value)] = value.copy()
-    return known
-
-
 VENUE_COPIER: Final = Copier(
     fields={
         (Market, "_families"): SHARE,
@@ -194,9 +187,9 @@ VENUE_COPIER: Final = Copier(
         (Market, "_dice"): SHARE,
         (Feed, "pace"): SHARE,
         (Ledger, "tables"): two_levels,
-        (TruthLog, "_records"): _shallow,
-        (TruthLog, "_units"): _shallow,
-        (History, "_changes"): _shallow,
+        (TruthLog, "_records"): flat,
+        (TruthLog, "_units"): flat,
+        (History, "_changes"): flat,
     }
 )
 """What the market draws is shared, for a market that is told what to publish draws nothing."""

@@ -73,6 +73,15 @@ class Witness:
         self.floor_at = None
         self.candidate = number
 
+    def saw_fence_broken(self, number: int) -> None:
+        """An entry of a connection that does not count was accepted."""
+        self.problems.append(f"INV-S7: an entry of connection {number} counts, which is replaced")
+
+    def saw_fetch(self) -> None:
+        """The client asks for a snapshot."""
+        if self.owner is None:
+            self.problems.append("INV-S8: a snapshot is asked for without a login before it")
+
     def saw_end(self, number: int, *, now: float) -> None:
         """A connection, or an attempt, is over for the client."""
         if number == self.owner:

@@ -119,8 +119,8 @@ class World:
         self._dialects: list[OddsPapi] = []
         self._options: list[SessionOptions] = []
 
-    def roots(self) -> Iterator[State]:
-        """Each situation at its beginning: a new client before its first connection."""
+    def roots(self) -> Iterator[Step]:
+        """Each situation at its beginning: a client starts, and nothing else has happened."""
         for index, situation in enumerate(self.situations):
             venue = Venue.open(GatewayOptions(channels=("fixtures", "scores"), **situation.gateway))
             channels = situation.channels
@@ -132,7 +132,32 @@ class World:
             )
             self._options.append(SessionOptions(**situation.client))
             state = State(index, -1, self._keep_venue(index, venue), (), (), situation.bounds, 0, 0)
-            yield self._with_new_client(state, Disk())[0]
+            state, problems = self._with_new_client(state, Disk())
+            start = self._judge(("start",), state, problems)
+            yield start if start.problems or situation.settled is None else self._settle(start)
+
+    def _settle(self, step: Step) -> Step:
+        """Lets a client come to rest, and then some entries reach it one by one."""
+        situation = self.situations[step.state.situation]
+        channel, unit = situation.units[0]
+        step = self._come_to_rest(step)
+        for _ in range(situation.settled or 0):
+            if not step.problems:
+                state = step.state._replace(left=situation.bounds._replace(publish=1))
+                step = self._come_to_rest(self._publish(state, channel, unit))
+        state = step.state._replace(left=situation.bounds)
+        return Step(("settle", situation.settled), state, step.problems)
+
+    def _come_to_rest(self, step: Step) -> Step:
+        """Takes fault-free steps as long as there is one to take without waiting."""
+        while not step.problems:
+            following = self.fair_step(step.state)
+            if following is None or (
+                following.action[0] == "sleep" and following.action[1] > LATENCY_S
+            ):
+                break
+            step = following
+        return step
 
     @property
     def machines(self) -> tuple[int, int]:
