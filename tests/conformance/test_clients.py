@@ -10,11 +10,12 @@ import trio
 from processes import environment
 
 from lastseen_conformance.cases import CASES
-from lastseen_conformance.drivers.sockets import Target
-from lastseen_conformance.samples import SAMPLES, SOURCES, MissingError, prepare
+from lastseen_conformance.drivers.sockets import Target, run_over_sockets
+from lastseen_conformance.samples import SAMPLES, SOURCES, MissingError, Owner, prepare
 from lastseen_conformance.suite import run_suite
 from lastseen_conformance.verdicts import Verdict
 
+OURS = [sample.name for sample in SAMPLES.values() if sample.owner is not Owner.VENDOR]
 CHOSEN = (
     "oddspapi/resume/replayed-after-drop",
     "oddspapi/restart/after-a-demand",
@@ -23,7 +24,7 @@ CHOSEN = (
 )
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", OURS)
 async def test_a_client_is_ok_over_sockets(name: str) -> None:
     try:
         command = await trio.to_thread.run_sync(prepare, name)
@@ -88,3 +89,40 @@ def test_a_missing_toolchain_is_skipped_and_said(tmp_path: Path) -> None:
 
 def test_lock_files_name_no_host() -> None:
     assert "://" not in (SOURCES / "node/package-lock.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", OURS)
+def test_a_client_is_ok_everywhere(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lastseen_conformance.samples", name, "--into", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("name", "case", "rule"),
+    [
+        (
+            "oddspapi-template",
+            "oddspapi/resume/epoch-changed-before-verdict",
+            "op.resume.cursor-of-epoch",
+        ),
+        ("polynode-sdk", "polynode/connect/http-401", "pn.connect.rejected-stops"),
+    ],
+)
+async def test_a_vendors_client_breaks_what_the_page_says(name: str, case: str, rule: str) -> None:
+    try:
+        command = prepare(name)
+    except MissingError as missing:
+        pytest.skip(f"skipped: no {missing}")
+
+    result = await run_over_sockets(CASES[case], Target(command=command, reported=False))
+
+    assert rule in {finding.rule for finding in result.broken}
