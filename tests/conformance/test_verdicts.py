@@ -125,6 +125,23 @@ def test_exit_codes(verdicts: tuple[Verdict, ...], code: int) -> None:
     assert outcome.exit_code == code
 
 
+def test_a_list_forgives_what_fails_and_not_what_passes() -> None:
+    known = {CASE.id: Known(id=CASE.id, reason="later", until=date(2030, 1, 1))}
+
+    codes = [
+        outcome_of(
+            [Result(case=CASE, verdict=verdict)],
+            failing=known,
+            flaky={},
+            cases=(CASE.id,),
+            today=date(2026, 1, 1),
+        ).exit_code
+        for verdict in (Verdict.FAILED, Verdict.OK)
+    ]
+
+    assert codes == [0, 1]
+
+
 def test_entries_of_a_list_grow_stale() -> None:
     entries = {
         name: Known(id=name, reason="later", until=until)
