@@ -28,7 +28,7 @@ from lastseen_simulator.explore.scopes import KINDS, Bounds, Situation
 from lastseen_simulator.explore.venues import VENUE_COPIER, VENUE_PRINTS, Venue
 from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions
 
-__all__ = ["LATENCY_S", "Action", "State", "Step", "World"]
+__all__ = ["LATENCY_S", "Action", "Kept", "State", "Step", "World"]
 
 LATENCY_S: Final = 1.0
 """Nothing is longer on its way than this, unless nothing else happens meanwhile."""
@@ -83,7 +83,7 @@ class Step(NamedTuple):
 
 @final
 @attrs.define(eq=False)
-class _Kept:
+class Kept:
     """A client or a gateway that is never touched again."""
 
     machine: Any
@@ -107,8 +107,8 @@ class World:
         self.mechanisms = mechanisms or Mechanisms()
         self.played = 0
         """Steps that were played and not looked up."""
-        self._clients: list[_Kept] = []
-        self._venues: list[_Kept] = []
+        self.kept_clients: list[Kept] = []
+        self.kept_venues: list[Kept] = []
         self._client_ids: dict[tuple[int, bytes], int] = {}
         self._venue_ids: dict[tuple[int, bytes], int] = {}
         self._texts: list[Any] = []
@@ -161,12 +161,12 @@ class World:
 
     @property
     def machines(self) -> tuple[int, int]:
-        """How many distinct clients and gateways there were."""
-        return len(self._clients), len(self._venues)
+        """How many distinct clients and gateways there are."""
+        return len(self.kept_clients), len(self.kept_venues)
 
     def client(self, state: State) -> Client:
         """The client of a state; look, do not touch."""
-        machine: Client = self._clients[state.client].machine
+        machine: Client = self.kept_clients[state.client].machine
         return machine
 
     def text(self, number: int) -> Any:
@@ -186,7 +186,7 @@ class World:
 
     def is_converged(self, state: State) -> bool:
         """Whether the client is synced, says so, and is right, with nothing under way."""
-        summary = self._clients[state.client].summary
+        summary = self.kept_clients[state.client].summary
         assert summary is not None
         return (
             not state.fetches
@@ -197,7 +197,7 @@ class World:
 
     def _environment(self, state: State) -> Iterator[Step]:
         """What happens without any fault, most urgent first."""
-        client = self._clients[state.client]
+        client = self.kept_clients[state.client]
         assert client.summary is not None
         drained = client.summary.drained
         if not drained:
@@ -221,7 +221,7 @@ class World:
         quiet = drained and not client.staged and not waiting
         moments = [
             each
-            for each in (client.deadline, self._venues[state.venue].deadline)
+            for each in (client.deadline, self.kept_venues[state.venue].deadline)
             if each is not None
         ]
         if moments and (quiet or min(moments) <= LATENCY_S):
@@ -246,7 +246,7 @@ class World:
         if left.restart:
             spent = self._spend(state, _RESTART)
             yield self._venue_step(("restart",), spent, ("restart",))
-        lines = self._venues[state.venue].lines
+        lines = self.kept_venues[state.venue].lines
         if left.notice and lines:
             spent = self._spend(state, _NOTICE)
             yield self._venue_step(("notice",), spent, ("notice", GRACE_S))
@@ -355,7 +355,7 @@ class World:
     # The two machines.
 
     def _client_step(self, action: Action, state: State, what: tuple[Any, ...]) -> Step:
-        kept = self._clients[state.client]
+        kept = self.kept_clients[state.client]
         known = kept.done.get(what)
         if known is None:
             known = kept.done[what] = self._play_client(state.situation, kept.machine, what)
@@ -384,11 +384,11 @@ class World:
         outs, client.out = tuple(client.out), []
         problems, client.witness.problems = tuple(client.witness.problems), []
         key = situation, CLIENT_PRINTS.of(client, now=client.now)
-        number = self._client_ids.setdefault(key, len(self._clients))
-        if number == len(self._clients):
-            kept = _Kept(client, client.deadline(), staged=client.staged is not None)
+        number = self._client_ids.setdefault(key, len(self.kept_clients))
+        if number == len(self.kept_clients):
+            kept = Kept(client, client.deadline(), staged=client.staged is not None)
             kept.summary = client.summary(self.situations[situation].channels)
-            self._clients.append(kept)
+            self.kept_clients.append(kept)
         return number, outs, problems
 
     def _play_venue(self, state: State, what: tuple[Any, ...]) -> State:
@@ -399,7 +399,7 @@ class World:
         return self._judge(action, self._play_venue(state, what))
 
     def _venue_outcome(self, state: State, what: tuple[Any, ...]) -> tuple[int, tuple[Any, ...]]:
-        kept = self._venues[state.venue]
+        kept = self.kept_venues[state.venue]
         known = kept.done.get(what)
         if known is None:
             self.played += 1
@@ -425,9 +425,9 @@ class World:
 
     def _keep_venue(self, situation: int, venue: Venue) -> int:
         key = situation, VENUE_PRINTS.of(venue, now=venue.now)
-        number = self._venue_ids.setdefault(key, len(self._venues))
-        if number == len(self._venues):
-            self._venues.append(_Kept(venue, venue.deadline(), lines=venue.logged_in()))
+        number = self._venue_ids.setdefault(key, len(self.kept_venues))
+        if number == len(self.kept_venues):
+            self.kept_venues.append(Kept(venue, venue.deadline(), lines=venue.logged_in()))
         return number
 
     def _responses(self, venue: Venue, number: int, *, stale: bool) -> tuple[HttpResponse, ...]:
@@ -525,7 +525,7 @@ class World:
         key = state.client, state.log
         found = self._judged.get(key)
         if found is None:
-            summary = self._clients[state.client].summary
+            summary = self.kept_clients[state.client].summary
             assert summary is not None
             situation = self.situations[state.situation]
             as_of: Mapping[str, Any] = situation.gateway
