@@ -85,7 +85,7 @@ _SHORT_BUFFER: Final = Situation(
 )
 _EVERYTHING: Final = Situation(
     name="everything at once",
-    bounds=Bounds(publish=2, drop=1, crash=1, restart=1, notice=1, demand=1, failure=1, faults=2),
+    bounds=Bounds(publish=1, drop=1, crash=1, restart=1, notice=1, demand=1, failure=1, faults=1),
 )
 
 _NARROW: Final = (
@@ -129,7 +129,7 @@ SCOPES: Final[Mapping[str, tuple[Situation, ...]]] = {
         Situation(
             name="everything at once, and more of it",
             units=_TWO_UNITS,
-            bounds=_EVERYTHING.bounds._replace(publish=3, drop=2, faults=3),
+            bounds=_EVERYTHING.bounds._replace(publish=2, drop=2, faults=2),
         ),
     ),
 }

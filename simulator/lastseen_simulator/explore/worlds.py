@@ -169,6 +169,11 @@ class World:
         machine: Client = self.kept_clients[state.client].machine
         return machine
 
+    def venue(self, state: State) -> Venue:
+        """The gateway of a state; look, do not touch."""
+        machine: Venue = self.kept_venues[state.venue].machine
+        return machine
+
     def text(self, number: int) -> Any:
         """A frame or an answer, by its number."""
         return self._texts[number]
