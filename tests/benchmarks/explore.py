@@ -11,7 +11,7 @@ from typing import Any
 
 from lastseen.secret import Secret
 from lastseen_simulator.explore.clients import CLIENT_COPIER, CLIENT_PRINTS, Client
-from lastseen_simulator.explore.oddspapi import SHOWN_IN
+from lastseen_simulator.explore.oddspapi import CAST, SHOWN_IN
 from lastseen_simulator.explore.search import Search
 from lastseen_simulator.explore.venues import VENUE_COPIER, VENUE_PRINTS, Venue
 from lastseen_simulator.explore.worlds import World
@@ -24,8 +24,8 @@ ROUNDS = 5
 def main() -> None:
     """Explores one situation, then copies the machines that came up."""
     # A key does not let itself be stored, which is what `deepcopy` takes a copy for.
-    Secret.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
-    world = World((SITUATION,))
+    Secret.__deepcopy__ = _kept  # type: ignore[attr-defined]
+    world = World(CAST, (SITUATION,))
     search = Search(world)
     search.run()
     progress = search.progress
@@ -42,6 +42,10 @@ def main() -> None:
     print(f"fingerprint of a client: {written:.0f} µs")
     written = measure(venues, lambda each: VENUE_PRINTS.of(each, now=each.now))
     print(f"fingerprint of a gateway: {written:.0f} µs")
+
+
+def _kept(key: Secret, _: dict[int, Any]) -> Secret:
+    return key
 
 
 def measure(machines: Sequence[Any], act: Callable[[Any], object]) -> float:

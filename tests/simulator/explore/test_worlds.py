@@ -3,6 +3,7 @@
 from typing import Any
 
 from lastseen_simulator.explore.clients import CLIENT_PRINTS
+from lastseen_simulator.explore.oddspapi import CAST
 from lastseen_simulator.explore.scopes import Bounds, Situation
 from lastseen_simulator.explore.search import Search
 from lastseen_simulator.explore.venues import VENUE_PRINTS, Venue
@@ -27,7 +28,7 @@ def key(action: Action) -> Action:
 
 def played(actions: list[Action]) -> tuple[World, State]:
     """The same steps in a world in which nothing else has happened."""
-    world = World((SITUATION,))
+    world = World(CAST, (SITUATION,))
     state = next(iter(world.roots())).state
     for wanted in actions:
         state = next(each.state for each in world.steps(state) if key(each.action) == key(wanted))
@@ -45,7 +46,7 @@ def shown(world: World, state: State) -> list[Any]:
 
 
 def test_a_state_is_what_its_own_history_makes_of_it() -> None:
-    world = World((SITUATION,))
+    world = World(CAST, (SITUATION,))
     search = Search(world)
     search.run(states_max=1000)
     looked_at = list(search.states())
