@@ -161,15 +161,22 @@ class Search:
         self, last: Step, problems: tuple[str, ...], before: State | None = None
     ) -> Finding:
         self._note(0)
-        way = list(self._way_to(before))[::-1] if before is not None else []
+        way = self.way_to(before) if before is not None else ()
         return Finding(
             situation=self.world.situations[last.state.situation].name,
             steps=(*way, last),
             problems=problems,
         )
 
-    def _way_to(self, state: State) -> Iterator[Step]:
-        """Backwards, the beginning included."""
+    def states(self) -> Iterator[State]:
+        """Every state there was, nearest first."""
+        return iter(self._parents)
+
+    def way_to(self, state: State) -> tuple[Step, ...]:
+        """A shortest schedule, the beginning included."""
+        return tuple(self._backwards(state))[::-1]
+
+    def _backwards(self, state: State) -> Iterator[Step]:
         while (parent := self._parents[state]) is not None:
             yield Step(parent[1], state, ())
             state = parent[0]

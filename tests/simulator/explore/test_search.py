@@ -1,11 +1,12 @@
 from lastseen_simulator.broken import WITHOUT
+from lastseen_simulator.explore.oddspapi import CAST
 from lastseen_simulator.explore.scopes import Bounds, Situation
 from lastseen_simulator.explore.search import Finding, Search
 from lastseen_simulator.explore.worlds import World
 
 
 def explored(situation: Situation, without: str | None = None) -> tuple[Search, Finding | None]:
-    search = Search(World((situation,), WITHOUT[without] if without else None))
+    search = Search(World(CAST, (situation,), WITHOUT[without] if without else None))
     return search, search.run()
 
 
