@@ -1,7 +1,8 @@
 """Runs PolyNode's own package, in an interpreter that has it: its documented use, and no more.
 
-It subscribes to the presets that it is given and iterates over what comes. The delays of its
-options are those that the suite gives everybody; all else is as the package has it.
+It subscribes to the presets that it is given and iterates over what comes. A subscribe that fails
+is raised to the application, which here tries again, ever more slowly, unless the key is refused.
+The delays of its options are those that the suite gives everybody; all else is the package's.
 """
 
 import asyncio
@@ -14,7 +15,16 @@ from polynode.ws import PolyNodeWS  # type: ignore[import-not-found]
 
 async def follow(socket: PolyNodeWS, preset: str) -> None:
     """Takes every event of one subscription."""
-    subscription = await socket.subscribe(preset).send()
+    pause_s = float(os.environ.get("LASTSEEN_BACKOFF_BASE_S", "1"))
+    while True:
+        try:
+            subscription = await socket.subscribe(preset).send()
+            break
+        except Exception as error:
+            if any(status in str(error) for status in ("401", "403")):
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 30.0)
     async for _ in subscription:
         pass
 
