@@ -6,7 +6,7 @@ from typing import Final, final
 import attrs
 
 from lastseen_simulator.broken import WITHOUT
-from lastseen_simulator.explore import oddspapi
+from lastseen_simulator.explore import oddspapi, polynode
 from lastseen_simulator.explore.casts import Cast
 from lastseen_simulator.explore.scopes import Situation
 from lastseen_simulator.explore.worlds import World
@@ -30,4 +30,5 @@ class Explored:
 
 DIALECTS: Final[Mapping[str, Explored]] = {
     "oddspapi": Explored(cast=oddspapi.CAST, scopes=oddspapi.SCOPES, shown_in=oddspapi.SHOWN_IN),
+    "polynode": Explored(cast=polynode.CAST, scopes=polynode.SCOPES, shown_in=polynode.SHOWN_IN),
 }

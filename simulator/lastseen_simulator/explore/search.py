@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Final, final
 
@@ -49,7 +49,7 @@ class Progress:
 
 
 @contextmanager
-def _kept_for_good() -> Iterator[None]:
+def _kept_for_good() -> Generator[None]:
     """Nearly all that a search makes it keeps, so looking through that for garbage is in vain."""
     was_enabled = gc.isenabled()
     gc.disable()
