@@ -13,8 +13,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import attrs
 import trio
 
+from lastseen_conformance.case import Finding as Judged
 from lastseen_conformance.cases import CASES
 from lastseen_conformance.drivers.sockets import Target, run_over_sockets
 from lastseen_conformance.reports.picture import Row, rows_of
@@ -41,6 +43,8 @@ STYLE = (
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.fault{fill:#f99}.wrong{fill:#5a2422}}"
 )
 
+NOT_SEEN, SAID = "not seen: ", "what was waited for did not come, that "
+
 Finding = tuple[str, str, str, int]
 """A rule, the case and the words that show it, and how many cases broke it."""
 
@@ -54,7 +58,7 @@ def findings_of(results: dict[str, Any]) -> list[Finding]:
     found: list[Finding] = []
     for rule, shown in by_rule.items():
         # Words about what was seen tell more than that something was not.
-        case, text = min(shown, key=lambda item: item[1].startswith("not seen"))
+        case, text = min(shown, key=lambda item: item[1].startswith(NOT_SEEN))
         found.append((rule, case, text, len(shown)))
     keywords = [keyword.value for keyword in type(next(iter(RULES.values())).keyword)]
     found.sort(key=lambda item: (keywords.index(RULES[item[0]].keyword.value), -item[3]))
@@ -76,7 +80,7 @@ def part(sample: Sample, results: dict[str, Any]) -> Iterator[str]:
         yield f"\n#### {rule.text}\n"
         yield f"{rule.keyword.value} `{rule_id}`, broken in {number} of {played} cases."
         yield f"{rule.why} [{rule.source}]\n"
-        yield f"In `{case}`: {text}.\n"
+        yield f"In `{case}`: {text.replace(NOT_SEEN, SAID)}.\n"
         if picture.exists():
             yield f"![{rule_id}]({PICTURES.name}/{picture.name})\n"
         yield "```"
@@ -93,24 +97,26 @@ async def draw(sample: Sample, results: dict[str, Any]) -> None:
         if case not in played:
             target = Target(command=command, reported=False)
             played[case] = await run_over_sockets(CASES[case], target, patience_s=PATIENCE_S)
-        moments = [each.n for each in played[case].broken if each.rule == rule]
-        if not moments:
+        shown = [each for each in played[case].broken if each.rule == rule]
+        if not shown:
             sys.stderr.write(f"{case} did not show {rule} this time\n")
             continue
-        text = svg(window(rows_of(played[case]), moments[0]), moments[0])
+        text = svg(window(rows_of(played[case]), shown[0]))
         (PICTURES / f"{sample.name}.{rule}.svg").write_text(text, encoding="utf-8")
 
 
-def window(rows: list[Row], wrong: int | None) -> list[Row]:
-    """The rows around the first wrong step; without one, the last."""
-    shown = [row for row in rows if row.way != "step"]
-    if wrong is None:
-        return shown[-ROWS_BEFORE - ROWS_AFTER :]
-    at = next((i for i, row in enumerate(shown) if row.n >= wrong), len(shown) - 1)
+def window(rows: list[Row], finding: Judged) -> list[Row]:
+    """The rows around the first wrong step, which is marked; what was not seen comes last."""
+    shown = [attrs.evolve(row, wrong=()) for row in rows if row.way != "step"]
+    if finding.n is None or finding.text.startswith(NOT_SEEN):
+        end = Row(n=-1, at=shown[-1].at, way="client", text=finding.text, wrong=(finding.rule,))
+        return [*shown[-ROWS_BEFORE:], end]
+    at = next((i for i, row in enumerate(shown) if row.n >= finding.n), len(shown) - 1)
+    shown[at] = attrs.evolve(shown[at], wrong=(finding.rule,))
     return shown[max(0, at - ROWS_BEFORE) : at + ROWS_AFTER + 1]
 
 
-def svg(rows: list[Row], wrong: int | None) -> str:
+def svg(rows: list[Row]) -> str:
     """A sequence picture: the client on the left, the gateway on the right, time downwards."""
     height = STEP * (len(rows) + 2)
     start = rows[0].at if rows else 0.0
@@ -122,7 +128,7 @@ def svg(rows: list[Row], wrong: int | None) -> str:
     ]
     for index, row in enumerate(rows):
         y = STEP * (index + 2) - 6
-        if row.n == wrong:
+        if row.wrong:
             box = f'x="0" y="{y - 15}" width="{WIDTH}" height="{STEP}"'
             lines.append(f'<rect class="wrong" {box}/>')
         lines.append(f'<text class="at" x="2" y="{y}">{row.at - start:.2f}</text>')
@@ -133,8 +139,7 @@ def svg(rows: list[Row], wrong: int | None) -> str:
 
 
 def _row(row: Row, y: int) -> str:
-    words = " ".join((row.text, row.detail)).strip()
-    words = words if len(words) <= CHARACTERS_MAX else words[: CHARACTERS_MAX - 1] + "…"
+    words = row.text if len(row.text) <= CHARACTERS_MAX else row.text[: CHARACTERS_MAX - 1] + "…"
     text = escape(words)
     kind = ' class="fault"' if row.way == "fault" else ""
     if row.way in ("gateway", "down", "fault"):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, final
 
@@ -39,7 +40,7 @@ LASTSEEN: Final = (
 
 
 class MissingError(Exception):
-    """A toolchain is not there; the text is its name."""
+    """A toolchain, or what it has to fetch, is not there; the text is its name."""
 
 
 class Owner(Enum):
@@ -69,13 +70,16 @@ class Sample:
     every_case: bool = True
     """A client whose timers cannot be shrunk is played one case of each template."""
 
-    def patterns(self, dialect: str) -> list[str]:
-        """Which cases are played against it, as `--case` takes them; none is all."""
+    def cases(self, dialect: str, patterns: Sequence[str]) -> list[str]:
+        """Which cases are played against it; those of such ids, when any are given."""
+        mine = [case for case in CASES.values() if case.dialect == dialect]
+        if patterns:
+            return [c.id for c in mine if any(fnmatchcase(c.id, each) for each in patterns)]
         if self.every_case:
-            return []
+            return [case.id for case in mine]
         first: dict[str, str] = {}
-        for case in CASES.values():
-            if case.dialect == dialect and case.template not in self.left_out:
+        for case in mine:
+            if case.template not in self.left_out:
                 first.setdefault(case.template, case.id)
         return list(first.values())
 
@@ -100,7 +104,8 @@ def _node(folder: Path) -> tuple[str, ...]:
     node, npm = _tool("node"), _tool("npm")
     changed = _copy("node", folder)
     if changed or not (folder / "node_modules").is_dir():
-        _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], folder)
+        quietly = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+        _fetch([npm, "ci", *quietly], folder)
     return (node, str(folder / "client.js"))
 
 
@@ -109,6 +114,7 @@ def _go(folder: Path) -> tuple[str, ...]:
     # Without cgo no C compiler is needed; the modules stay in this folder and can be deleted.
     settings = {"CGO_ENABLED": "0", "GOMODCACHE": str(folder / "modules")}
     flags = {"GOFLAGS": "-modcacherw -buildvcs=false", "GOTOOLCHAIN": "local"}
+    _fetch([go, "mod", "download"], SOURCES / "go", {**settings, **flags})
     _run([go, "build", "-o", str(program), "."], SOURCES / "go", {**settings, **flags})
     return (str(program),)
 
@@ -208,7 +214,7 @@ def prepare(name: str, folder: Path = DEFAULT_FOLDER) -> tuple[str, ...]:
     Raises `MissingError` for a toolchain that is not there, and `CalledProcessError` for one that
     fails.
     """
-    mine = folder / name
+    mine = folder.resolve() / name
     mine.mkdir(parents=True, exist_ok=True)
     return SAMPLES[name].make(mine)
 
@@ -231,6 +237,13 @@ def _copy(source: str, folder: Path) -> bool:
     before = lock.read_bytes() if lock.exists() else b""
     shutil.copytree(SOURCES / source, folder, dirs_exist_ok=True)
     return lock.read_bytes() != before
+
+
+def _fetch(command: Sequence[str], folder: Path, more: Mapping[str, str] | None = None) -> None:
+    try:
+        _run(command, folder, more)
+    except subprocess.CalledProcessError:
+        raise MissingError(f"packages: {Path(command[0]).name} cannot fetch them") from None
 
 
 def _run(command: Sequence[str], folder: Path, more: Mapping[str, str] | None = None) -> None:
@@ -265,10 +278,12 @@ def main(
             raise click.ClickException(f"{name} could not be made: {error}") from error
         sample = SAMPLES[name]
         for dialect in [each for each in sample.dialects if each in (dialects or DIALECTS)]:
+            cases = sample.cases(dialect, patterns)
+            if not cases:
+                continue
             click.echo(f"{name} speaks {dialect}")
             run = [*LASTSEEN, "conformance", "run", "--dialect", dialect]
-            for pattern in patterns or sample.patterns(dialect):
-                run += ["--case", pattern]
+            run += [word for case in cases for word in ("--case", case)]
             if not patterns:
                 run += ["--report", str(results_folder(name, dialect, into))]
             run += ["--quiet"] if quiet else []
