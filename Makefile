@@ -8,7 +8,7 @@ WORKERS ?= 4
 KILLS ?= 30
 SEED ?= 1
 
-.PHONY: help demo test check format bench kills sdk soak clean
+.PHONY: help demo test check format bench kills sdk clients soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -34,12 +34,19 @@ bench: $(VENV)/.dev ## messages per second, as ratios to named peers in the same
 	$(BIN)/python tests/benchmarks/core.py
 	$(BIN)/python tests/benchmarks/settlements.py
 	$(BIN)/python tests/benchmarks/streams.py
+	$(BIN)/python tests/benchmarks/explore.py
 
 kills: $(VENV)/.dev ## kill a client thirty times and judge what its state file holds; a minute
 	$(BIN)/python tests/helpers/thirty_kills.py --kills $(KILLS) --seed $(SEED)
 
 sdk: $(VENV)/.dev $(VENV)/.polynode-sdk ## run the vendor's polynode package against our gateway
 	$(BIN)/python -m pytest tests/end_to_end/test_polynode_sdk.py
+
+clients: $(VENV)/.dev ## play the suite against every client that comes with it; half an hour
+	$(BIN)/python -m lastseen_conformance.samples --quiet
+
+clients-%: $(VENV)/.dev # one of them: clients-python, clients-node, clients-go, clients-asyncio
+	$(BIN)/python -m lastseen_conformance.samples $*
 
 soak: $(VENV)/.dev ## long random sweeps that the test run keeps short
 	LASTSEEN_SOAK=1 $(BIN)/python -m pytest tests -m soak -q

@@ -133,8 +133,8 @@ def test_packages_import_only_downwards() -> None:
 def test_every_name_that_is_exported_exists_and_once(package: str) -> None:
     for path in PACKAGES[package].rglob("*.py"):
         parts = path.relative_to(PACKAGES[package].parent).with_suffix("").parts
-        if parts[-1] == "__main__":
-            continue
+        if parts[-1] == "__main__" or "clients" in parts:
+            continue  # programs, which do what they do when they are imported
         module = importlib.import_module(".".join(p for p in parts if p != "__init__"))
         names = getattr(module, "__all__", [])
         assert len(names) == len(set(names)), path

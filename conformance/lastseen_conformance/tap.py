@@ -195,6 +195,10 @@ class Tap:
         """Places a fault and returns its number."""
         return self.core.place(fault)
 
+    def heal(self) -> None:
+        """Lets no placed fault strike any more."""
+        self.core.heal()
+
     def receipts(self) -> tuple[Receipt, ...]:
         """What became of each fault."""
         return self.core.receipts()

@@ -145,6 +145,10 @@ class GatewayCore(Protocol):
         """Places a fault and returns its number; raises `FaultError`."""
         ...
 
+    def heal(self) -> None:
+        """Lets no placed fault strike any more."""
+        ...
+
     def receipts(self) -> tuple[Receipt, ...]:
         """What became of each fault."""
         ...

@@ -27,6 +27,8 @@ class Placed:
     detail: str = "not reached"
     window_ends: float | None = None
     next_moment: float | None = None
+    over: bool = False
+    """It will not strike any more."""
 
     def fire(self, detail: str, *, now: float) -> None:
         """Records that the fault took effect."""
@@ -42,6 +44,8 @@ class Placed:
 
     def claim(self, *, now: float) -> bool:
         """Takes one of the strikes that are left."""
+        if self.over:
+            return False
         window_s = self.fault.seconds if self.fault.kind.endswith("_after_login") else None
         if window_s is not None:
             if self.window_ends is None:
@@ -85,6 +89,11 @@ class Mischief:
             for placed in self._placed
         )
 
+    def heal(self) -> None:
+        """Lets no fault strike any more."""
+        for placed in self._placed:
+            placed.over, placed.next_moment = True, None
+
     def on_open(self, ordinal: int, *, now: float) -> list[Placed]:
         """Strikes when the ordinal-th connection opens."""
         return self._claimed(self._for("open", ordinal), now)
@@ -101,7 +110,7 @@ class Mischief:
 
     def has_frame_faults(self) -> bool:
         """Whether frames need to be asked about at all."""
-        return any(placed.position.scene == "frame" for placed in self._placed)
+        return any(placed.position.scene == "frame" and not placed.over for placed in self._placed)
 
     def at_frame(
         self,

@@ -104,8 +104,10 @@ class TruthLog:
     def records_after(self, number: int) -> tuple[Record, ...]:
         """The kept records numbered above `number`, oldest first."""
         newer = self._written - number
-        skipped = max(0, len(self._records) - newer)
-        return tuple(itertools.islice(self._records, skipped, None)) if newer > 0 else ()
+        if newer <= 0:
+            return ()
+        # From the newest end, where there are few of them and not all the others.
+        return tuple(itertools.islice(reversed(self._records), newer))[::-1]
 
     def entries(self) -> tuple[Record, ...]:
         """The kept records of kind `entry`."""

@@ -76,6 +76,15 @@ def test_what_the_client_owes_fails_and_what_the_case_needs_does_not() -> None:
     assert (needed.verdict, needed.reason) == (Verdict.INCONCLUSIVE, "not seen: the moon rises")
 
 
+def test_a_should_that_ends_a_case_is_all_that_can_be_said_of_it() -> None:
+    history = connected()
+    history.outcomes.append(_unmet("op.resume.times-out"))
+
+    result = judge(attrs.evolve(CASE, judge=lambda _: ()), history)
+
+    assert result.verdict is Verdict.NON_STRICT
+
+
 def test_a_busy_machine_is_not_held_against_the_client() -> None:
     history = connected()
     history.starved = True
@@ -123,6 +132,23 @@ def test_exit_codes(verdicts: tuple[Verdict, ...], code: int) -> None:
     outcome = outcome_of(results, failing={}, flaky={}, cases=(), today=date(2026, 1, 1))
 
     assert outcome.exit_code == code
+
+
+def test_a_list_forgives_what_fails_and_not_what_passes() -> None:
+    known = {CASE.id: Known(id=CASE.id, reason="later", until=date(2030, 1, 1))}
+
+    codes = [
+        outcome_of(
+            [Result(case=CASE, verdict=verdict)],
+            failing=known,
+            flaky={},
+            cases=(CASE.id,),
+            today=date(2026, 1, 1),
+        ).exit_code
+        for verdict in (Verdict.FAILED, Verdict.OK)
+    ]
+
+    assert codes == [0, 1]
 
 
 def test_entries_of_a_list_grow_stale() -> None:

@@ -11,6 +11,7 @@ from lastseen_conformance.drivers.virtual import run_virtual
 from lastseen_conformance.verdicts import Verdict, judge
 from lastseen_conformance.zoo import MUTANTS
 from lastseen_conformance.zoo.matrix import (
+    Correct,
     Kill,
     Matrix,
     complaints,
@@ -24,6 +25,7 @@ from lastseen_conformance.zoo.mutant import Mutant
 
 WHOLE = load()
 PART = part(WHOLE)
+CORRECT = Correct()
 TEMPLATES = sorted({kill.template for kill in WHOLE.kills})
 WITHOUT_JUDGE = (oddspapi_nothing, polynode_nothing)
 
@@ -42,7 +44,7 @@ def test_that_part_comes_out_again(mutant: Mutant) -> None:
         if kill.mutant == mutant.id:
             case = CASES[kill.case]
 
-            assert kill_of(mutant, case, mutant.run(case)) == kill
+            assert kill_of(mutant, case, mutant.play(case)) == kill
 
 
 def test_a_template_that_stops_judging_is_noticed() -> None:
@@ -98,7 +100,7 @@ def test_the_whole_matrix_comes_out_again(
     mutant: Mutant, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("zoo") / "kills.jsonl"
-    save(Matrix(kills=tuple(kills_of(mutant, CASES.values()))), path)
+    save(Matrix(kills=tuple(kills_of(mutant, CASES.values(), CORRECT))), path)
 
     kept = tuple(kill for kill in WHOLE.kills if kill.mutant == mutant.id)
     assert load(path).kills == kept

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -153,6 +154,36 @@ def test_people_read_from_where_it_goes_on(gateway: GatewayProcess, path: Path) 
     assert " units, resuming from fixtures " in second.stdout.splitlines()[0]
     assert ", resuming fixtures, scores" in second.stdout
     assert first.stderr == second.stderr == ""
+
+
+def test_a_stream_goes_on_from_its_token_which_nobody_gets_to_read(path: Path) -> None:
+    arguments = ("--dialect", "polymarket-us", "--state", str(path), "--until-synced")
+    with gateway_process("--dialect", "polymarket-us", "--rate", "60") as gateway:
+        url = gateway.ready["http_url"]
+        runs = [
+            subprocess.run(
+                command("tail", url, *arguments, *form),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                env=environment(),
+                check=True,
+            )
+            for form in ((), (), ("--json",))
+        ]
+    first, second, third = (run.stdout.splitlines() for run in runs)
+
+    assert first[0] == f"state {path}: starts cold"
+    assert second[0].endswith(" units, resuming from a token of orders")
+    restored = json.loads(third[0])
+    assert (restored["cursors"], restored["tokens"]) == ({}, ["orders"])
+    assert restored["units"] > 0
+    kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    tokens = set(re.findall(r'"tokens":{"orders":"([^"]+)"}', kept.decode("latin-1")))
+    assert tokens
+    said = "".join(run.stdout for run in runs)
+    assert not [token for token in tokens if token in said]
 
 
 def test_a_restart_within_the_window_goes_on_by_replay_without_a_snapshot(

@@ -27,7 +27,7 @@ from lastseen_simulator.effects import (
     TransmitRaw,
 )
 
-__all__ = ["Clock", "Network", "Peer"]
+__all__ = ["LATENCY_S", "Clock", "Network", "Peer"]
 
 LATENCY_S: Final = 0.001
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, Final, final
+from typing import Any, Final, TypedDict, Unpack, final
 
 import attrs
 
@@ -24,7 +24,7 @@ from lastseen_conformance.timers import PATIENCE_S, TIMERS
 from lastseen_conformance.verdicts import Result, judge
 from lastseen_simulator.faults import Fault
 
-__all__ = ["run_virtual"]
+__all__ = ["play_virtual", "run_virtual"]
 
 _CLIENTS: Final[Mapping[str, type[SessionClient[Any]]]] = {
     "oddspapi": OddsPapiClient,
@@ -37,7 +37,24 @@ STEPS_MAX: Final = 50_000
 """In one wait; more than any case takes. A client that needs more does not let time pass."""
 
 
-def run_virtual(
+class How(TypedDict, total=False):
+    """What is not as usual."""
+
+    mechanisms: Mechanisms | None
+    client: type[SessionClient[Any]] | None
+    """What runs the session, where it is not to be the usual one."""
+    timers: Mapping[str, float]
+    keeps_state: bool
+    seed: int
+    reported: bool
+
+
+def run_virtual(case: Case, **how: Unpack[How]) -> Result:
+    """Plays a case against the bare session and judges it."""
+    return judge(case, play_virtual(case, **how), DIALECTS[case.dialect].always)
+
+
+def play_virtual(
     case: Case,
     *,
     mechanisms: Mechanisms | None = None,
@@ -46,11 +63,8 @@ def run_virtual(
     keeps_state: bool = True,
     seed: int = 1,
     reported: bool = True,
-) -> Result:
-    """Plays a case against the bare session and judges it; the same seed gives the same history.
-
-    `client` is what runs the session, where it is not to be the usual one.
-    """
+) -> History:
+    """Plays a case against the bare session; the same seed gives the same history."""
     stage = _VirtualStage(
         case,
         mechanisms or Mechanisms(),
@@ -61,7 +75,7 @@ def run_virtual(
         reported,
     )
     stage.run()
-    return judge(case, stage.history, DIALECTS[case.dialect].always)
+    return stage.history
 
 
 @final

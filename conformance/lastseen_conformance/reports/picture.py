@@ -47,29 +47,54 @@ class Row:
 
     n: int
     at: float
+    """Seconds since the case began."""
     way: Way
     text: str
     detail: str = ""
     wrong: tuple[str, ...] = ()
+    first: bool = False
+    """The first wrong step."""
 
 
-def rows_of(result: Result) -> list[Row]:
-    """The rows of a run, the last `ROWS_MAX` of them."""
+def rows_of(result: Result, *, in_full: bool = True) -> list[Row]:
+    """The rows of a run: `ROWS_MAX` of them, up to the end or around the first wrong step.
+
+    Frames and answers are in them only if `in_full`.
+    """
+    rows = list(_rows(result.history))
+    if not in_full:
+        rows = [attrs.evolve(row, detail="") for row in rows]
     wrong: dict[int, list[str]] = {}
     for finding in result.broken:
-        if finding.n is not None:
-            wrong.setdefault(finding.n, []).append(finding.rule)
-    rows = [attrs.evolve(row, wrong=tuple(wrong.get(row.n, ()))) for row in _rows(result.history)]
-    return rows[-ROWS_MAX:]
+        if finding.n is not None and rows:
+            wrong.setdefault(_place(rows, finding.n), []).append(finding.rule)
+    for place, names in wrong.items():
+        first = place == min(wrong)
+        rows[place] = attrs.evolve(rows[place], wrong=tuple(names), first=first)
+    start = max(0, len(rows) - ROWS_MAX)
+    if wrong:
+        start = min(start, max(0, min(wrong) - ROWS_MAX // 2))
+    return rows[start : start + ROWS_MAX]
+
+
+def _place(rows: list[Row], n: int) -> int:
+    """The row of a moment, or the last one before it: not every moment is shown."""
+    before = [place for place, row in enumerate(rows) if row.n <= n]
+    return before[-1] if before else 0
 
 
 def _rows(history: History) -> Iterator[Row]:
+    began = history.moments[0].at if history.moments else 0.0
     for moment in history.moments:
         told = _told(moment)
         if told is not None:
             way, text, detail = told
             yield Row(
-                n=moment.n, at=moment.at, way=way, text=text[:TEXT_MAX], detail=detail[:DETAIL_MAX]
+                n=moment.n,
+                at=moment.at - began,
+                way=way,
+                text=text[:TEXT_MAX],
+                detail=detail[:DETAIL_MAX],
             )
 
 
@@ -157,7 +182,9 @@ def _short(data: str | bytes) -> str:
         return f"{frame['channel']} {frame.get('entryId')}"
     kind = str(frame.get("type", frame.get("action", "")))
     if kind == "login":
-        cursors = frame.get("lastSeenId") or "none"
+        if not frame.get("lastSeenId") and not frame.get("serverEpoch"):
+            return "login, cold"
+        cursors = json.dumps(frame.get("lastSeenId"))
         return f"login epoch {str(frame.get('serverEpoch'))[:8]} cursors {cursors}"
     if kind == "login_ok":
         resume: Any = frame.get("resume") or {}

@@ -13,7 +13,7 @@ from lastseen_conformance.cases import CASES
 from lastseen_conformance.drivers.virtual import run_virtual
 from lastseen_conformance.verdicts import Verdict
 from lastseen_conformance.zoo import MUTANTS
-from lastseen_conformance.zoo.matrix import KEPT, Kill, Matrix, complaints, kills_of, save
+from lastseen_conformance.zoo.matrix import KEPT, Correct, Kill, Matrix, complaints, kills_of, save
 from lastseen_conformance.zoo.mutant import Mutant
 from lastseen_simulator.command import CommandError
 
@@ -57,9 +57,10 @@ def zoo(patterns: tuple[str, ...], as_json: bool, keep: bool) -> int:
     began = time.monotonic()
     troubles = _correct(chosen)
     kills: list[Kill] = []
+    correct = Correct()
     for number, mutant in enumerate(chosen, start=1):
         _progress(f"[{number}/{len(chosen)}] {mutant.id}")
-        found = list(kills_of(mutant, CASES.values()))
+        found = list(kills_of(mutant, CASES.values(), correct))
         kills += found
         _tell(mutant, found, as_json=as_json)
     _progress("")

@@ -1,7 +1,7 @@
 """Which mutant is caught by which case, and through which rules: played, kept, and compared."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -10,17 +10,27 @@ import attrs
 from lastseen_conformance.case import Case, Finding
 from lastseen_conformance.cases import CASES
 from lastseen_conformance.dialects import DIALECTS
+from lastseen_conformance.drivers.virtual import play_virtual
 from lastseen_conformance.history import History
-from lastseen_conformance.verdicts import Result, judge
+from lastseen_conformance.verdicts import judge
 from lastseen_conformance.zoo import MUTANTS
 from lastseen_conformance.zoo.mutant import Mutant
 
-__all__ = ["KEPT", "Kill", "Matrix", "complaints", "kill_of", "kills_of", "load", "part", "save"]
+__all__ = [
+    "KEPT",
+    "Correct",
+    "Kill",
+    "Matrix",
+    "complaints",
+    "kill_of",
+    "kills_of",
+    "load",
+    "part",
+    "save",
+]
 
 KEPT: Final = Path(__file__).with_name("kills.jsonl")
 """The last whole matrix, as far as it takes to see again what it shows."""
-
-Play = Callable[[Mutant, Case], Result]
 
 
 @final
@@ -58,33 +68,64 @@ class Matrix:
         return {template: frozenset(names) for template, names in found.items()}
 
 
-def kills_of(mutant: Mutant, cases: Iterable[Case]) -> Iterator[Kill]:
+@final
+@attrs.define(eq=False)
+class Correct:
+    """What the correct client did in each case, so far as anybody asked.
+
+    A mutant whose history is the same, moment by moment, breaks nothing: it needs no judges.
+    """
+
+    _histories: dict[str, History] = attrs.field(init=False, factory=dict[str, History])
+
+    def did(self, case: Case, history: History) -> bool:
+        """Whether this is what the correct client does, too."""
+        known = self._histories.get(case.id)
+        if known is None:
+            known = self._histories[case.id] = play_virtual(case)
+        return _seen(known) == _seen(history)
+
+
+def _seen(history: History) -> tuple[object, ...]:
+    """All that judges look at."""
+    return (
+        history.moments,
+        history.outcomes,
+        history.receipts,
+        history.leaked,
+        history.ignored_stop,
+        history.trouble,
+    )
+
+
+def kills_of(mutant: Mutant, cases: Iterable[Case], correct: Correct) -> Iterator[Kill]:
     """Plays cases of its dialect against a mutant."""
     for case in cases:
         if case.dialect == mutant.dialect:
-            kill = kill_of(mutant, case, mutant.run(case))
+            history = mutant.play(case)
+            kill = None if correct.did(case, history) else kill_of(mutant, case, history)
             if kill is not None:
                 yield kill
 
 
-def kill_of(mutant: Mutant, case: Case, result: Result) -> Kill | None:
-    """What a result says of a mutant; None when no rule was broken."""
-    rules = frozenset(finding.rule for finding in result.broken)
+def kill_of(mutant: Mutant, case: Case, history: History) -> Kill | None:
+    """What a history says of a mutant; None when no rule was broken."""
+    rules = _broken(case, history)
     if not rules:
         return None
+    emptied = attrs.evolve(case, judge=_blind)
     return Kill(
         mutant=mutant.id,
         case=case.id,
         template=case.template,
         rules=rules,
-        own=rules - _without_own(case, result),
+        own=rules - _broken(emptied, history),
     )
 
 
-def _without_own(case: Case, result: Result) -> frozenset[str]:
-    """The rules that are seen to be broken when the case has no judge of its own."""
-    again = judge(attrs.evolve(case, judge=_blind), result.history, DIALECTS[case.dialect].always)
-    return frozenset(finding.rule for finding in again.broken)
+def _broken(case: Case, history: History) -> frozenset[str]:
+    result = judge(case, history, DIALECTS[case.dialect].always)
+    return frozenset(finding.rule for finding in result.broken)
 
 
 def _blind(history: History) -> Iterable[Finding]:

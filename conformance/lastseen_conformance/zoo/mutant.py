@@ -8,9 +8,9 @@ import attrs
 from lastseen.mechanisms import Mechanisms
 from lastseen_conformance.case import Case
 from lastseen_conformance.drivers.in_process import SessionClient
-from lastseen_conformance.drivers.virtual import run_virtual
+from lastseen_conformance.drivers.virtual import play_virtual
+from lastseen_conformance.history import History
 from lastseen_conformance.timers import TIMERS
-from lastseen_conformance.verdicts import Result
 
 __all__ = ["Mutant", "mutant"]
 
@@ -38,9 +38,9 @@ class Mutant:
         """Its name among the mutants of all dialects."""
         return f"{self.dialect}/{self.name}"
 
-    def run(self, case: Case) -> Result:
+    def play(self, case: Case) -> History:
         """Plays a case against it in virtual time."""
-        return run_virtual(
+        return play_virtual(
             case,
             mechanisms=self.mechanisms,
             client=self.client,

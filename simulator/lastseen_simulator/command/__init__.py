@@ -45,9 +45,17 @@ SUBCOMMANDS: Final[Mapping[str, _Subcommand]] = {
         target="lastseen_simulator.command.gateway:gateway",
         help="Run a local gateway that misbehaves on purpose.",
     ),
+    "explore": _Subcommand(
+        target="lastseen_simulator.command.explore:explore",
+        help="Look at every state a client can get into, within bounds.",
+    ),
     "conformance": _Subcommand(
         target="lastseen_conformance.command:conformance",
         help="Find out which rules a client breaks.",
+    ),
+    "simulate": _Subcommand(
+        target="lastseen_simulator.command.simulate:simulate",
+        help="Play seeded runs of the world in a box, judged step by step.",
     ),
     "tail": _Subcommand(
         target="lastseen_simulator.command.tail:tail",

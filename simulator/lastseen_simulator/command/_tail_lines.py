@@ -243,7 +243,9 @@ def _committed(event: Committed) -> dict[str, Any]:
 
 
 def _position(position: Position) -> dict[str, Any]:
-    return {"epoch": position.epoch, "cursors": dict(position.cursors)}
+    place: dict[str, Any] = {"epoch": position.epoch, "cursors": dict(position.cursors)}
+    # A token opens a stream again for whoever has it, so its stream alone is named.
+    return place | ({"tokens": [name for name, _ in position.tokens]} if position.tokens else {})
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

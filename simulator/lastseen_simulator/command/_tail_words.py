@@ -46,7 +46,9 @@ class HumanLines:
 
     def restored(self, file: str, position: Position, units: int) -> list[str]:
         """What was there, and from where it goes on."""
-        where = ", ".join(f"{channel} {cursor}" for channel, cursor in position.cursors)
+        places = [f"{channel} {cursor}" for channel, cursor in position.cursors]
+        places += [f"a token of {channel}" for channel, _ in position.tokens]
+        where = ", ".join(places)
         held = f"{units} units, resuming from {where}" if where else "starts cold"
         return [printable(f"state {file}: {held}", limit=_LINE_CHARACTERS_MAX)]
 

@@ -267,8 +267,9 @@ is tried with the public demo key when there is none.
   status            channel, entity, state, proof
   logged_in         connection, epoch, resumed, denied
   disconnected      connection, failure, code, reason, retry_in_s
-  restored          file, epoch, cursors, units; the first, with --state
-  committed         epoch, cursors: now in the file with their state
+  restored          file, epoch, cursors, units; the first, with --state. Streams
+                    whose place is a token are named by tokens
+  committed         epoch, cursors, tokens: now in the file with their state
   durability        durable, detail: commits began to fail, or work again
   queued            budget, ahead: the account allows no more now
   subscribed        subscription, id, warnings

@@ -297,6 +297,10 @@ class PolymarketUSGateway:
         """Places a fault and returns its number, counted from 1; raises `FaultError`."""
         return self._strikes.place(fault)
 
+    def heal(self) -> None:
+        """Lets no placed fault strike any more; what has begun takes its course."""
+        self._mischief.heal()
+
     def receipts(self) -> tuple[Receipt, ...]:
         """What became of each fault, in the order of their numbers."""
         return self._strikes.receipts()

@@ -231,6 +231,7 @@ CASES: Final[tuple[Case, ...]] = (
         "A resume that is never completed ends in a snapshot",
         "op.resume.times-out op.state.equals-truth",
         endless,
+        channels=("fixtures", "scores"),
         hazards="HZ-B3",
         resume_complete="never",
     ),

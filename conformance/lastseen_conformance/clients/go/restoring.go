@@ -56,11 +56,11 @@ func (o *oddsPapi) restore(from source, fetching *restoring) {
 		time.Sleep(settled)
 		onMain(func() {
 			marks = o.marks(from)
-			done := true
+			verified, synced := true, true
 			for _, each := range marks {
-				done = done && each.scope.verified
+				verified, synced = verified && each.scope.verified, synced && each.scope.synced
 			}
-			if looks >= 2 || done || fetching.over {
+			if fetching.over || verified || (looks >= 2 && synced) {
 				marks = nil
 				if o.fetches[from] == fetching {
 					delete(o.fetches, from)

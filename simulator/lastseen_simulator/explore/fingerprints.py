@@ -1,0 +1,259 @@
+"""What makes two states of a machine the same: everything but absolute time, counters and traces.
+
+One walk over the object graph writes down every value in the order of the fields. A moment is
+written relative to now, and no further than it matters; a number that is only ever compared for
+being equal is written as the place where it was first met; an object that was met before is written
+as that meeting, so that sharing and cycles count too.
+"""
+
+import enum
+import hashlib
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, NoneType
+from typing import Any, final
+
+import attrs
+import msgspec
+
+from lastseen_simulator.explore.hints import PLAIN, hints_of, is_made_of
+
+__all__ = ["Fingerprints", "Walk"]
+
+_encode = msgspec.msgpack.Encoder().encode
+
+Write = Callable[[Any, "Walk"], None]
+
+
+@final
+class Walk:
+    """One walk: what is written so far, and what was met."""
+
+    __slots__ = ("met", "names", "now", "out")
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.out: list[Any] = []
+        self.met: dict[int, int] = {}
+        self.names: dict[tuple[str, Any], int] = {}
+
+    def ahead(self, moment: float | None) -> None:
+        """A moment that is waited for: once it is past, it does not matter how long ago."""
+        if moment is None:
+            self.out.append(None)
+        else:
+            rest = moment - self.now
+            self.out.append(round(rest, 6) if rest > 0 else 0.0)
+
+    def behind(self, moment: float | None, horizon_s: float) -> None:
+        """A moment that ages: beyond the horizon it does not matter how old."""
+        if moment is None:
+            self.out.append(None)
+        else:
+            age = self.now - moment
+            self.out.append(round(age, 6) if age < horizon_s else horizon_s)
+
+    def name(self, sort: str, value: Any) -> None:
+        """A number that is only compared for being equal."""
+        self.out.append(self.names.setdefault((sort, value), len(self.names)))
+
+
+@final
+class Fingerprints:
+    """Writes states down.
+
+    `ahead` names the fields that hold moments, `behind` those that age, with their horizons,
+    `equal` those that are only compared for being equal, with their sort, `skipped` counters and
+    traces; `wiring` fields that lead, in every class, to what is written elsewhere. `writers` write
+    whole classes, `constant` are written by name alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        ahead: Collection[str] = (),
+        behind: Mapping[str, float] | None = None,
+        equal: Mapping[str, str] | None = None,
+        skipped: Collection[tuple[str, str]] = (),
+        wiring: Collection[str] = (),
+        writers: Mapping[type, Write] | None = None,
+        constant: Collection[type] = (),
+    ) -> None:
+        self._ahead = frozenset(ahead)
+        self._behind = dict(behind or {})
+        self._equal = dict(equal or {})
+        self._skipped = frozenset(skipped)
+        self._wiring = frozenset(wiring)
+        self._constant = tuple(constant)
+        self._writers = _Writers(self._writer_of)
+        for kind in (NoneType, bool, int, float, str, bytes):
+            self._writers[kind] = _atom
+        self._writers |= {
+            list: self._items,
+            tuple: self._tuple,
+            deque: self._items,
+            dict: self._dict,
+            set: _set,
+            frozenset: _set,
+            msgspec.Raw: _raw,
+            FunctionType: self._function,
+            MethodType: self._method,
+            BuiltinFunctionType: _type_name,
+            MappingProxyType: _type_name,
+            type: _class_name,
+            **{kind: _once(write) for kind, write in (writers or {}).items()},
+        }
+
+    def of(self, value: Any, *, now: float) -> bytes:
+        """Sixteen bytes that stand for a state at a moment."""
+        walk = Walk(now)
+        self.write(value, walk)
+        return hashlib.blake2b(_encode(walk.out), digest_size=16).digest()
+
+    def written(self, value: Any, *, now: float) -> list[Any]:
+        """What is written down of a state, for finding out why two of them differ."""
+        walk = Walk(now)
+        self.write(value, walk)
+        return walk.out
+
+    def write(self, value: Any, walk: Walk) -> None:
+        """Writes one value down."""
+        self._writers[type(value)](value, walk)
+
+    def _writer_of(self, kind: type[Any]) -> Write:
+        if issubclass(kind, self._constant):
+            return _type_name
+        if issubclass(kind, enum.Enum):
+            return _member
+        if issubclass(kind, tuple):
+            return self._tuple
+        if issubclass(kind, msgspec.Struct):
+            return self._compiled(kind, [str(name) for name in kind.__struct_fields__])
+        if attrs.has(kind):
+            return self._compiled(kind, [field.name for field in attrs.fields(kind)])
+        raise TypeError(f"no way to write down {kind.__qualname__}")
+
+    def _compiled(self, kind: type[Any], names: list[str]) -> Write:
+        """One line a field, as in `copying`."""
+        kinds = {each.__name__ for each in kind.__mro__}
+        scope: dict[str, Any] = {"writers": self._writers, "title": kind.__name__}
+        lines = [
+            "def write(o, walk):",
+            "    out, met = walk.out, walk.met",
+            "    m = met.get(id(o))",
+            "    if m is not None:",
+            "        out.append('^'); out.append(m); return",
+            "    met[id(o)] = len(met)",
+            "    out.append(title)",
+        ]
+        hints = hints_of(kind)
+        plain: list[str] = []
+        for name in names:
+            if name in self._wiring or any((each, name) in self._skipped for each in kinds):
+                continue
+            if name in self._ahead:
+                lines.append(f"    walk.ahead(o.{name})")
+            elif name in self._behind:
+                lines.append(f"    walk.behind(o.{name}, {self._behind[name]!r})")
+            elif name in self._equal:
+                lines.append(f"    walk.name({self._equal[name]!r}, o.{name})")
+            elif is_made_of(hints.get(name), PLAIN.__contains__):
+                plain.append(f"o.{name}")
+            else:
+                lines += [f"    v = o.{name}", "    writers[type(v)](v, walk)"]
+        if plain:
+            lines.append(f"    out += ({', '.join(plain)},)")
+        exec("\n".join(lines), scope)
+        write: Write = scope["write"]
+        return write
+
+    def _items(self, value: Any, walk: Walk) -> None:
+        met = walk.met.get(id(value))
+        if met is not None:
+            walk.out += ("^", met)
+            return
+        walk.met[id(value)] = len(walk.met)
+        self._tuple(value, walk)
+
+    def _tuple(self, value: Any, walk: Walk) -> None:
+        walk.out.append(len(value))
+        writers = self._writers
+        for item in value:
+            writers[type(item)](item, walk)
+
+    def _dict(self, value: dict[Any, Any], walk: Walk) -> None:
+        met = walk.met.get(id(value))
+        if met is not None:
+            walk.out += ("^", met)
+            return
+        walk.met[id(value)] = len(walk.met)
+        walk.out.append(len(value))
+        writers = self._writers
+        for key, item in value.items():
+            writers[type(key)](key, walk)
+            writers[type(item)](item, walk)
+
+    def _function(self, value: FunctionType, walk: Walk) -> None:
+        walk.out.append(value.__qualname__)
+        if value.__closure__ is None:
+            return
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=True):
+            sort = self._equal.get(name)
+            if sort is not None:
+                walk.name(sort, cell.cell_contents)
+            else:
+                self.write(cell.cell_contents, walk)
+
+    def _method(self, value: MethodType, walk: Walk) -> None:
+        walk.out.append(value.__qualname__)
+        self.write(value.__self__, walk)
+
+
+def _once(write: Write) -> Write:
+    """Writes an object where it is met first, and a mark wherever it is met again."""
+
+    def write_once(value: Any, walk: Walk) -> None:
+        met = walk.met.get(id(value))
+        if met is not None:
+            walk.out += ("^", met)
+            return
+        walk.met[id(value)] = len(walk.met)
+        write(value, walk)
+
+    return write_once
+
+
+def _atom(value: Any, walk: Walk) -> None:
+    walk.out.append(value)
+
+
+def _raw(value: Any, walk: Walk) -> None:
+    walk.out.append(bytes(value))
+
+
+def _set(value: Any, walk: Walk) -> None:
+    walk.out.append(sorted(map(str, value)))
+
+
+def _member(value: enum.Enum, walk: Walk) -> None:
+    walk.out.append(value.name)
+
+
+def _type_name(value: Any, walk: Walk) -> None:
+    walk.out.append(type(value).__name__)
+
+
+def _class_name(value: type, walk: Walk) -> None:
+    walk.out.append(value.__qualname__)
+
+
+class _Writers(dict[type, Write]):
+    """By class; a class that is met for the first time is worked out then."""
+
+    def __init__(self, work_out: Callable[[type[Any]], Write]) -> None:
+        super().__init__()
+        self._work_out = work_out
+
+    def __missing__(self, kind: type[Any]) -> Write:
+        write = self[kind] = self._work_out(kind)
+        return write

@@ -1,0 +1,112 @@
+"""Where a client of OddsPapi says it is, against what it has: cursors, durability, counters."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from lastseen.events import Proof
+from lastseen.position import Position
+from lastseen.states import ScopeState
+from lastseen.status import Counters
+from lastseen_simulator.world.ledger import Ledger
+from lastseen_simulator.world.oddspapi_frames import BY_ENTITY, Scope
+from lastseen_simulator.world.watching import Watch
+
+__all__ = ["CursorWatch"]
+
+
+@attrs.define(eq=False, kw_only=True)
+class CursorWatch(Watch):
+    """What a client has, in numbers of publications, unit by unit.
+
+    `bases` says up to which publication the last snapshot of a scope goes, `units` which
+    publication set a unit since.
+    """
+
+    ledger: Ledger
+    channels: tuple[str, ...]
+    bases: dict[Scope, int] = attrs.field(factory=dict[Scope, int])
+    units: dict[str, int] = attrs.field(factory=dict[str, int])
+    claims: dict[Scope, tuple[ScopeState, Proof]] = attrs.field(
+        factory=dict[Scope, tuple[ScopeState, Proof]]
+    )
+    epoch: str | None = None
+    excused: set[Scope] = attrs.field(factory=set[Scope])
+    """Scopes whose base came from an answer that lied and that nothing could expose."""
+    issued: set[tuple[str, str, str]] = attrs.field(factory=set[tuple[str, str, str]])
+    """(epoch, channel, id) that the client was ever given."""
+    received: dict[str, int] = attrs.field(factory=dict[str, int])
+    without_base: set[str] = attrs.field(factory=set[str])
+    covered: dict[str, int] = attrs.field(factory=dict[str, int])
+    """Channel → up to which publication the cursor was found to be covered."""
+    position: Position = attrs.field(factory=Position)
+
+    def have(self, unit: str, scope: Scope) -> int:
+        """As of which publication the client has a unit."""
+        set_by = self.units.get(unit)
+        return self.bases.get(scope, 0) if set_by is None else set_by
+
+    def check_monotone(self, position: Position) -> None:
+        """INV-S6: within an epoch a cursor only grows, or goes."""
+        before = self.position
+        if before.epoch != position.epoch:
+            return
+        cursors = dict(position.cursors)
+        for channel, old in before.cursors:
+            new = cursors.get(channel)
+            if new is None or new == old:
+                continue
+            left = self.ledger.number(position.epoch, channel, old)
+            right = self.ledger.number(position.epoch, channel, new)
+            if left is not None and right is not None and right < left:
+                self.blame("S6", f"the cursor of {channel} goes back from {old} to {new}")
+
+    def check_position(self, position: Position, what: str) -> None:
+        """INV-S1, S2, S4: each cursor was issued in its epoch, delivered, and has its state."""
+        for channel, cursor in position.cursors:
+            number = self.ledger.number(position.epoch, channel, cursor)
+            if number is None or position.epoch is None:
+                self.blame("S4", f"{what} pairs {cursor} of {channel} with {position.epoch}")
+            if (position.epoch, channel, cursor) not in self.issued:
+                self.blame("S4", f"{what} has {cursor} of {channel}, which was never delivered")
+            if channel in self.without_base and position.epoch == self.epoch:
+                self.blame("S1", f"{what} has a cursor of {channel}, whose base is in doubt")
+            self._check_cursor(channel, number, what)
+
+    def _check_cursor(self, channel: str, number: int, what: str) -> None:
+        """INV-S1: the state covers the truth at the cursor."""
+        reached = self.covered.get(channel, 0)
+        if number <= reached:
+            return
+        for publication in self.ledger.by_channel.get(channel, ()):
+            if publication.number <= reached or publication.number in self.ledger.withheld:
+                continue
+            if publication.number > number:
+                break
+            scope = (channel, publication.entity if channel in BY_ENTITY else None)
+            if scope in self.excused or (scope not in self.claims and scope not in self.bases):
+                continue
+            for unit in publication.units:
+                if self.have(unit, scope) < publication.number:
+                    self.blame(
+                        "S1",
+                        f"{what} is past publication {publication.number} of {channel}, and {unit} "
+                        f"is as of {self.have(unit, scope)}",
+                    )
+        self.covered[channel] = number
+
+    def check_counters(self, counters: Mapping[str, Counters]) -> None:
+        """INV-S21: every entry that was handed in is counted exactly once."""
+        for channel in self.channels:
+            row = counters.get(channel)
+            if row is None:
+                continue
+            if not row.conserved:
+                self.blame("S21", f"{channel}: {row}")
+            counted = row.received - row.malformed
+            if counted != self.received.get(channel, 0):
+                self.blame(
+                    "S21",
+                    f"{channel}: {self.received.get(channel, 0)} entries were handed in, and "
+                    f"{counted} counted",
+                )

@@ -1,0 +1,291 @@
+"""A client of OddsPapi: a session with positions, a replica, and a disk that keeps both."""
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final, final
+
+import attrs
+
+from lastseen.dialect import HttpResponse, SnapshotFault
+from lastseen.dialects.oddspapi import OddsPapi, Subscription
+from lastseen.effects import CancelFetch, Commit, Connect, Effect, FetchSnapshot, Request
+from lastseen.errors import PayloadError
+from lastseen.events import Entry, Event
+from lastseen.mechanisms import Mechanisms
+from lastseen.options import SessionOptions
+from lastseen.position import Position
+from lastseen.replica import Replica, ScopeImage, ScopeName
+from lastseen.secret import Secret
+from lastseen.session import Session
+from lastseen.snapshots import ScopeKey
+from lastseen_simulator import effects as gateway
+from lastseen_simulator.world.disk import Disk
+from lastseen_simulator.world.host import Host, Socket, revealed
+from lastseen_simulator.world.network import Wire
+from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
+
+__all__ = ["OddsPapiHost", "Record"]
+
+_LANGUAGE: Final = "en"
+_SPORTS: Final = (10, 11, 12)
+"""All that the market has, so that the state is that of the whole truth."""
+
+
+@final
+@attrs.frozen(eq=False)
+class Record:
+    """What one commit makes durable: the position, the state it describes, and what is known."""
+
+    position: Position = attrs.field(factory=Position)
+    scopes: Mapping[ScopeName, ScopeImage] = attrs.field(factory=dict[ScopeName, ScopeImage])
+    kept: Kept | None = None
+
+
+@final
+@attrs.define(eq=False)
+class OddsPapiHost(Host[Session]):
+    """One life of it."""
+
+    watch: OddsPapiWatch
+    disk: Disk[Record]
+    options: SessionOptions
+    mechanisms: Mechanisms
+    key: str = attrs.field(repr=False)
+    receive_type: str = "json"
+    life: int = 1
+    counted: bool = True
+    replica: Replica = attrs.field(init=False)
+    _kept: dict[ScopeName, ScopeImage] = attrs.field(
+        init=False, factory=dict[ScopeName, ScopeImage]
+    )
+    _fetching: set[int] = attrs.field(init=False, factory=set[int])
+
+    def __attrs_post_init__(self) -> None:
+        subscription = Subscription(
+            channels=self.watch.channels, sport_ids=_SPORTS, receive_type=self.receive_type
+        )
+        dialect = OddsPapi(subscription=subscription, key=Secret(self.key))
+        rng = random.Random(f"{self.setting.rng.random()} life {self.life}")
+        self.session = Session(dialect, rng, self.options, self.mechanisms)
+        self.replica = Replica(OddsPapi(subscription=subscription), tracked=True)
+
+    def begin(self) -> None:
+        """Starts, from what is durable."""
+        record = self.disk.durable
+        self.replica.load(record.scopes)
+        self._kept = dict(record.scopes)
+        held = {ScopeKey(name, None) for name, _ in record.position.cursors}
+        bases = frozenset(held | {ScopeKey(*name) for name in record.scopes})
+        self.watch.reborn(record.kept, record.position)
+        self.step(lambda now: self.session.handle_begin(record.position, bases, now=now))
+
+    def dial(self, effect: Connect, socket: Socket) -> Wire:
+        """Opens a socket."""
+        http = gateway.HttpRequest(method="GET", path="/ws", query=revealed(effect.query))
+        self.tell("gateway", f"connect {effect.connection}")
+        return self.setting.network.dial(self.setting.number, http, socket)
+
+    def sent(self, connection: int, text: str) -> None:
+        """The session logs in."""
+        self.watch.logging_in(connection, text)
+        if self.setting.trace.told:
+            self.tell("gateway", f"login on {connection}: {_shown(text.replace(self.key, '***'))}")
+        super().sent(connection, text)
+
+    def received(self, socket: Socket, frames: list[str | bytes]) -> None:
+        """Frames arrived together."""
+        if self.setting.trace.told:
+            for frame in frames:
+                trace, name = self.setting.trace, f"client {self.setting.number}"
+                trace.tell(self.now, "gateway", name, f"on {socket.number}: {_shown(frame)}")
+
+        def handle(now: float) -> None:
+            self.watch.handed(socket.number, frames)
+            self.session.handle_frames(socket.number, frames, now=now)
+
+        self.step(handle)
+
+    def answered(self, socket: Socket, headers: Sequence[tuple[str, str]]) -> None:
+        """No stream has a head here."""
+
+    def closed(self, socket: Socket, end: Any) -> None:
+        """A socket has ended."""
+        self.watch.lost(socket.number)
+        self.tell("application", f"connection {socket.number} has ended")
+        super().closed(socket, end)
+
+    def closing(self, connection: int) -> None:
+        """The session lets a connection go."""
+        self.watch.lost(connection)
+
+    def apply(self, event: Event) -> bool:
+        """The application takes an event."""
+        if isinstance(event, Entry):
+            if self.setting.rejects:
+                self.setting.rejects -= 1
+                self.tell("application", f"rejects {event.channel} {event.id}")
+                return False
+            try:
+                self.replica.dialect.units(event)
+            except PayloadError:
+                return False
+        self.watch.told(event)
+        self.replica.apply(event)
+        trace = self.setting.trace
+        trace.note(self.now, type(event).__name__, _named(event))
+        if trace.told:
+            self.tell("application", _said(event))
+        return True
+
+    def resync(self) -> None:
+        """The application wants everything anew."""
+        self.step(lambda now: self.session.handle_resync(now=now))
+
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return super().busy() or bool(self._fetching) or self.disk.busy
+
+    def watched(self) -> None:
+        """After every step."""
+        counters = self.session.counters() if self.counted else None
+        self.watch.stepped(self.session.position, counters, idle=not self.session.waiting)
+
+    def do_more(self, effect: Effect) -> None:
+        """Fetches and commits."""
+        match effect:
+            case FetchSnapshot():
+                self._begin_fetch(effect)
+            case CancelFetch():
+                self.watch.cancelled(effect.fetch)
+                if not self.setting.stubborn:
+                    self.setting.clock.after(0.0, partial(self._fail, effect.fetch, "cancelled"))
+            case Commit():
+                self._commit(effect)
+            case _:
+                raise AssertionError(f"a feed with positions wants no {type(effect).__name__}")
+
+    def _begin_fetch(self, effect: FetchSnapshot) -> None:
+        asked = [(each.path, dict(revealed(each.query))) for each in effect.requests]
+        self.watch.fetching(effect.fetch, asked)
+        path, query = asked[0]
+        entity = query.get("fixtureId") or query.get("futureId") or ""
+        self.tell("gateway", f"fetch {effect.fetch}: GET {path} {entity}")
+        self._fetching.add(effect.fetch)
+        self._fetch(effect, effect.requests, ())
+        late = partial(self._fail, effect.fetch, "timed out")
+        self.setting.clock.after(effect.timeout_s, late)
+
+    def _fetch(
+        self,
+        effect: FetchSnapshot,
+        requests: tuple[Request, ...],
+        answers: tuple[tuple[HttpResponse, int], ...],
+    ) -> None:
+        if effect.fetch not in self._fetching or not self.alive:
+            return
+        if not requests:
+            self._finish(effect.fetch, answers)
+            return
+        request = requests[0]
+        http = gateway.HttpRequest(
+            method="GET",
+            path=f"/{_LANGUAGE}{request.path}",
+            query=revealed(request.query),
+            headers=request.headers,
+        )
+
+        def answered(response: gateway.HttpResponse, seen: int) -> None:
+            if response.cut_at is not None and response.cut_at < len(response.body):
+                self._fail(effect.fetch, "the body was cut")
+                return
+            headers = tuple((name.lower(), value) for name, value in response.headers)
+            got = HttpResponse(status=response.status, headers=headers, body=response.body)
+            rest = requests[1:] if 200 <= response.status < 300 else ()
+            self._fetch(effect, rest, (*answers, (got, seen)))
+
+        self.setting.network.ask(http, answered)
+
+    def _finish(self, fetch: int, answers: tuple[tuple[HttpResponse, int], ...]) -> None:
+        self._fetching.discard(fetch)
+        trace, name = self.setting.trace, f"client {self.setting.number}"
+        if trace.told:
+            statuses = " ".join(str(response.status) for response, _ in answers)
+            seen = min(seen for _, seen in answers)
+            words = f"answer to fetch {fetch}: {statuses}, as of publication {seen}"
+            trace.tell(self.now, "gateway", name, words)
+
+        def handle(now: float) -> None:
+            good = all(200 <= response.status < 300 for response, _ in answers)
+            self.watch.answering(fetch, answers if good else ())
+            responses = tuple(response for response, _ in answers)
+            self.session.handle_snapshot(fetch, responses, now=now)
+
+        self.step(handle)
+
+    def _fail(self, fetch: int, why: str) -> None:
+        if fetch not in self._fetching or not self.alive:
+            return
+        self._fetching.discard(fetch)
+        self.watch.cancelled(fetch)
+        fault = SnapshotFault(reason=why)
+        self.step(lambda now: self.session.handle_snapshot(fetch, fault, now=now))
+
+    def _commit(self, effect: Commit) -> None:
+        if self.disk.busy:
+            self.watch.blame("S15", "a second commit while one is under way")
+        self.watch.committing(effect.position)
+        record = Record(effect.position, self._image(), self.watch.kept())
+        self.tell("disk", f"commit {effect.commit}: {_cursors(effect.position)}")
+
+        def done(trouble: str | None) -> None:
+            self.tell("disk", f"commit {effect.commit}: {trouble or 'durable'}")
+            self.step(
+                lambda now: self.session.handle_committed(effect.commit, trouble=trouble, now=now)
+            )
+
+        self.disk.write(record, done)
+
+    def _image(self) -> dict[ScopeName, ScopeImage]:
+        """Everything the replica has, fixed now: later events are not in what is committed (R6)."""
+        changes = self.replica.take_changes()
+        for name in changes.removed:
+            self._kept.pop(name, None)
+        for name, image in changes.replaced.items():
+            self._kept[name] = image
+        for name, units in changes.written.items():
+            before = self._kept.get(name)
+            merged = {**(before.units if before is not None else {}), **units}
+            unproven = before.unproven if before is not None else False
+            self._kept[name] = ScopeImage(unproven=unproven, units=merged)
+        return dict(self._kept)
+
+
+_SHOWN: Final = 150
+
+
+def _shown(frame: str | bytes) -> str:
+    text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+    if len(text) > _SHOWN:
+        text = text[:_SHOWN] + "…"
+    return "".join(c if c.isprintable() else "·" for c in text)
+
+
+def _named(event: Event) -> str:
+    """What tells an event from others, for the hash."""
+    channel = getattr(event, "channel", "")
+    entity = getattr(event, "entity", "")
+    return f"{channel} {entity} {getattr(event, 'id', '')} {getattr(event, 'state', '')}"
+
+
+def _cursors(position: Position) -> str:
+    told = ", ".join(f"{name} {text}" for name, text in position.cursors)
+    return f"{position.epoch or 'no epoch'} {told or 'no cursors'}"
+
+
+def _said(event: Event) -> str:
+    match event:
+        case Entry():
+            return f"entry {event.channel} {event.id} ({event.source.value})"
+        case _:
+            return _shown(str(event))

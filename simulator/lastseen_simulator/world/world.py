@@ -1,0 +1,182 @@
+"""Plays a plan: two phases, every step watched."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, final
+
+import attrs
+
+from lastseen.mechanisms import Mechanisms
+from lastseen_simulator.world.clock import Clock
+from lastseen_simulator.world.deeds import DEEDS
+from lastseen_simulator.world.network import Network
+from lastseen_simulator.world.oddspapi_world import OddsPapiCast
+from lastseen_simulator.world.outcome import Outcome
+from lastseen_simulator.world.plan import Action, Plan
+from lastseen_simulator.world.trace import Trace
+from lastseen_simulator.world.watching import BrokenInvariantError, Violation
+
+__all__ = ["World", "play"]
+
+STEPS_MAX: Final = 200_000
+"""More than any run takes: a client that needs more does not let time pass."""
+
+LOOK_S: Final = 0.25
+"""Between two looks whether everything is in order again."""
+
+_CASTS: Final[Mapping[str, type[Any]]] = {"oddspapi": OddsPapiCast}
+
+
+def play(plan: Plan, *, mechanisms: Mechanisms | None = None, told: bool = False) -> Outcome:
+    """Plays one plan; the same plan gives the same outcome, byte for byte."""
+    return World(plan, mechanisms or Mechanisms(), told=told).run()
+
+
+@final
+@attrs.define(eq=False)
+class World:
+    """One run. `trace.story` has what happened in words when it is `told`."""
+
+    plan: Plan
+    mechanisms: Mechanisms
+    told: bool = attrs.field(default=False, kw_only=True)
+    clock: Clock = attrs.field(init=False, factory=Clock)
+    trace: Trace = attrs.field(init=False)
+    marks: set[str] = attrs.field(init=False, factory=set[str])
+    network: Network = attrs.field(init=False)
+    cast: Any = attrs.field(init=False)
+    watches: list[Any] = attrs.field(init=False, factory=list[Any])
+    disks: list[Any] = attrs.field(init=False, factory=list[Any])
+    hosts: list[Any] = attrs.field(init=False, factory=list[Any])
+    lives: list[int] = attrs.field(init=False, factory=list[int])
+    healed: bool = attrs.field(init=False, default=False)
+    recovered_s: float | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.trace = Trace(told=self.told)
+        self.cast = _CASTS[self.plan.dialect](
+            self.plan, self.mechanisms, self.clock, self.trace, self.marks
+        )
+        self.network = Network(
+            core=self.cast.core,
+            clock=self.clock,
+            trace=self.trace,
+            seed=self.plan.seed,
+            latency_s=self.plan.latency_s,
+            jitter_s=self.plan.jitter_s,
+            settled=self.cast.ledger.read,
+            seen=self.cast.ledger.seen,
+        )
+
+    def run(self) -> Outcome:
+        """Plays it to its end, or to the first invariant that does not hold."""
+        violation = None
+        try:
+            self._break()
+            self._recover()
+        except BrokenInvariantError as broken:
+            violation = broken.violation
+            self.trace.tell(self.clock.now, "watch", "watch", str(violation))
+        if self.network.cut_inside:
+            self.marks.add("drop inside a frame")
+        verdicts: dict[str, int] = {}
+        for watch in self.watches:
+            for verdict, count in watch.verdicts.items():
+                verdicts[verdict] = verdicts.get(verdict, 0) + count
+        self.trace.note(self.clock.now, "end", str(violation))
+        return Outcome(
+            dialect=self.plan.dialect,
+            seed=self.plan.seed,
+            violation=violation,
+            digest=self.trace.digest(),
+            marks=frozenset(self.marks),
+            verdicts=verdicts,
+            steps=self.clock.steps,
+            events=sum(watch.deliveries for watch in self.watches),
+            recovered_s=self.recovered_s,
+        )
+
+    # Two phases.
+
+    def _break(self) -> None:
+        self.network.step(lambda: self.network.core.handle_deadline(now=self.clock.now))
+        for client in range(self.plan.clients):
+            self.watches.append(self.cast.watch(client))
+            self.disks.append(self.cast.disk(client))
+            self.hosts.append(None)
+            self.lives.append(0)
+            self.launch(client)
+        for action in self.plan.actions:
+            self.clock.at(action.at, partial(self._act, action))
+        self._until(self.plan.heal_at)
+
+    def _recover(self) -> None:
+        """Everything ends but the permanent fault, and by the bound all is in order."""
+        self.healed = True
+        self._heal()
+        bound_s = self.cast.bound_s()
+        begun = self.clock.now
+        why = self._out_of_order()
+        while why is not None and self.clock.now < begun + bound_s:
+            self._until(min(self.clock.now + LOOK_S, begun + bound_s))
+            why = self._out_of_order()
+        if why is not None:
+            self._blame("L1", why[0], f"{bound_s:.1f} s after the faults ended {why[1]}")
+        self.recovered_s = self.clock.now - begun
+
+    def _heal(self) -> None:
+        self.trace.tell(self.clock.now, "world", "world", "every fault ends")
+        self.trace.note(self.clock.now, "heal")
+        self.network.heal()
+        self.network.core.heal()
+        for client, host in enumerate(self.hosts):
+            self.disks[client].held_until, self.disks[client].failures = 0.0, 0
+            if host is None:
+                self.launch(client)
+            else:
+                host.setting.rejects, host.setting.slow_until = 0, 0.0
+                if self.plan.settings.get("slow", False):
+                    host.wake()
+
+    def _out_of_order(self) -> tuple[int, str] | None:
+        for client, host in enumerate(self.hosts):
+            difference = self.cast.difference(host, frozenset())
+            if difference is not None:
+                return client, difference
+        return None
+
+    def _until(self, moment: float) -> None:
+        clock, limit = self.clock, self.clock.steps + STEPS_MAX
+        while clock.step(moment):
+            if clock.steps > limit:
+                self._blame("S20", 0, "it keeps asking to be woken")
+
+    def _blame(self, invariant: str, client: int, words: str) -> None:
+        raise BrokenInvariantError(
+            Violation(invariant=invariant, client=client, at=self.clock.now, words=words)
+        )
+
+    def launch(self, client: int) -> None:
+        """Begins another life of a client."""
+        self.lives[client] += 1
+        host = self.hosts[client] = self.cast.host(
+            self.network,
+            client,
+            self.lives[client],
+            self.disks[client],
+            self.watches[client],
+        )
+        self.trace.tell(self.clock.now, f"client {client}", "world", f"life {self.lives[client]}")
+        host.begin()
+
+    # What befalls it.
+
+    def _act(self, action: Action) -> None:
+        if self.healed:
+            return
+        perform = DEEDS.get(action.what)
+        if perform is None:
+            raise ValueError(f"no such action: {action.what}")
+        shown = " ".join(f"{name} {value}" for name, value in action.values.items())
+        self.trace.tell(self.clock.now, "world", "world", f"{action.what} {shown}".strip())
+        perform(self, action)
