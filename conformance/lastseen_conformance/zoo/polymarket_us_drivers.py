@@ -337,7 +337,7 @@ class ReadsOneOfBatch(_Reads):
         for name in ("executions", "tradeCaptureReports"):
             listed = result.get(name)
             if value is not None and isinstance(listed, list):
-                result[name] = cast("list[Any]", listed)[:1]
+                result[name] = listed[:1]
                 return json.dumps({"result": result}, separators=(",", ":")).encode()
         return record
 
