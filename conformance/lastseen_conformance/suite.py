@@ -74,10 +74,12 @@ class _Run:
     _began: float = attrs.field(init=False, factory=time.monotonic)
 
     async def go(self) -> SuiteRun:
-        await self._find_out_whether_it_reports()
+        tried = await self._find_out_whether_it_reports()
         wanted: list[Case] = []
         for case in self.cases:
-            if case.reported_only and not self.target.reported:
+            if tried is not None and case is tried.case:
+                self._settle_or_doubt(tried)
+            elif case.reported_only and not self.target.reported:
                 self._leave_out(case, "only a client that reports can be judged by it")
             elif case.restarts and self.target.launcher is not None:
                 self._leave_out(case, "it has to start and kill the client itself")
@@ -99,17 +101,19 @@ class _Run:
     def _leave_out(self, case: Case, reason: str) -> None:
         self._settle(Result(case=case, verdict=Verdict.UNIMPLEMENTED, reason=reason))
 
-    async def _find_out_whether_it_reports(self) -> None:
-        """In `auto`, plays the first case for its output only."""
+    async def _find_out_whether_it_reports(self) -> Result | None:
+        """In `auto`, plays the first case to see its output; that is all for one without report."""
         if self.mode != "auto":
             self.target = attrs.evolve(self.target, reported=self.mode == "reported")
-            return
+            return None
         target = attrs.evolve(self.target, reported=False)
         tried = await run_over_sockets(self.cases[0], target, patience_s=self.patience_s)
         self._hurdles.append((tried.verdict, _hurdle(tried)))
         self.target = attrs.evolve(
             self.target, reported=speaks_report(list(tried.history.of(Said)))
         )
+        again = self.target.reported or tried.case.reported_only
+        return None if again else tried
 
     async def _work(self, cases: "trio.MemoryReceiveChannel[Case]") -> None:
         async with cases:
@@ -123,10 +127,13 @@ class _Run:
                     continue
                 result = await run_over_sockets(case, self.target, patience_s=self.patience_s)
                 self._hurdles.append((result.verdict, _hurdle(result)))
-                if result.verdict in _DOUBTFUL:
-                    self._doubtful.append(result)
-                else:
-                    self._settle(result)
+                self._settle_or_doubt(result)
+
+    def _settle_or_doubt(self, result: Result) -> None:
+        if result.verdict in _DOUBTFUL:
+            self._doubtful.append(result)
+        else:
+            self._settle(result)
 
     async def _repeat(self) -> None:
         """Runs again, alone and with twice the patience, what a busy machine might have caused."""

@@ -79,7 +79,7 @@ def judge(case: Case, history: History, always: Sequence[Judge] = ()) -> Result:
     elif unfired:
         verdict, first = Verdict.INCONCLUSIVE, unfired[0]
         reason = f"the fault never fired: {first.kind} {first.at}"
-    elif untested := _untested(case, history, found):
+    elif not unmet and (untested := _untested(case, history, found)):
         verdict, reason = Verdict.INCONCLUSIVE, f"not put to the test: {', '.join(untested)}"
     elif weak:
         verdict = Verdict.NON_STRICT

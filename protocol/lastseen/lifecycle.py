@@ -16,7 +16,7 @@ comes later still counts, and is told once (HZ-G5).
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import attrs
 import msgspec
@@ -107,7 +107,6 @@ def _covers_timeout(lifecycle: "Lifecycle", _: object, value: float) -> None:
         raise ConfigurationError(f"remembered_s must not be below timeout_s, not {value}")
 
 
-@final
 @attrs.define(eq=False, repr=False, on_setattr=attrs.setters.NO_OP)
 class Lifecycle:
     """Every item's state, each outcome told once; `now` in seconds, and never going back.

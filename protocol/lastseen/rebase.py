@@ -29,6 +29,8 @@ class Rebase:
     channels: Channels
     recovery: Recovery
     anomalies: Anomalies
+    foreign: int = attrs.field(init=False, default=0)
+    """Answers in a row that say they are of another epoch than our login."""
 
     def fetch_started(self, fetch: Fetch) -> None:
         """The driver is asked for a snapshot of these scopes."""
@@ -45,6 +47,10 @@ class Rebase:
         self, fetch: Fetch, answer: SnapshotContent | SnapshotFault, *, now: float
     ) -> None:
         """An answer came: it counts for each scope whose fence has not moved since (R4)."""
+        if isinstance(answer, SnapshotContent):
+            epoch = answer.as_of.epoch if answer.as_of is not None else None
+            ours = epoch is None or epoch == self.channels.position.epoch
+            self.foreign = 0 if ours else self.foreign + 1
         failed: dict[ScopeKey, int] = {}
         for key, fence in fetch.asked.items():
             scope = self.channels.find(key)

@@ -17,7 +17,7 @@ from lastseen.dialect import Dialect, End, HttpResponse, SnapshotFault
 from lastseen.durability import Durability
 from lastseen.effects import CancelFetch, Commit, Effect, FetchSnapshot, Send
 from lastseen.errors import LocalProtocolError
-from lastseen.events import AnomalyCode, Entry, Event, Why
+from lastseen.events import AnomalyCode, Entry, Event, Failure, Why
 from lastseen.intake import UNKNOWN, Intake
 from lastseen.join import Join
 from lastseen.logins import Logins
@@ -32,6 +32,8 @@ from lastseen.states import ConnectionState
 from lastseen.status import Counters, SessionStatus
 
 __all__ = ["Deadline", "Session"]
+
+_NORMAL = 1000
 
 
 @final
@@ -232,6 +234,7 @@ class Session:
             else:
                 content = self._channels.dialect.read_snapshot(known.source, answer)
                 self._rebase.fetch_finished(known, content, now=now)
+                self._leave_old_epoch(now=now)
         self._pump(now)
 
     def handle_committed(self, commit: int, *, trouble: str | None = None, now: float) -> None:
@@ -412,6 +415,15 @@ class Session:
         if self._logins.lead_nowhere(source):
             self._anomalies.note(AnomalyCode.RESUME_ABANDONED, None, "resuming leads nowhere")
             self._recovery.abandon_resume(now=now)
+
+    def _leave_old_epoch(self, *, now: float) -> None:
+        """No snapshot will fit a connection of an epoch that the peer has left (INV-L4)."""
+        owner = self._connections.owner
+        if owner is None or self._rebase.foreign < self.options.escalate_after:
+            return
+        self._rebase.foreign = 0
+        cause = (Failure.TRANSIENT, "snapshots are of another epoch")
+        self._connections.close(owner, _NORMAL, "another epoch", cause, now=now)
 
     # One step.
 

@@ -6,7 +6,7 @@ R4 (`hazards.md` §0) forbids. The product has no switch for any of it.
 
 # ruff: noqa: ARG002 - a broken answer does not look at the question
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, final
 
@@ -18,6 +18,7 @@ from lastseen.escalation import Escalation
 from lastseen.events import Entry
 from lastseen.hold import Hold
 from lastseen.join import Join
+from lastseen.lifecycle import Change, ItemKey, ItemState, Lifecycle
 from lastseen.mechanisms import Mechanisms
 from lastseen.position import Cursor, Position, PositionKeeper
 from lastseen.states import ScopeState
@@ -168,6 +169,19 @@ class _DropsOldest(Hold):
         return True
 
 
+@final
+@attrs.define(eq=False, repr=False, on_setattr=attrs.setters.NO_OP)
+class _LastWordCounts(Lifecycle):
+    """R15: whatever is heard of an item last is its state, also where it is less than was known."""
+
+    def pending(self, key: ItemKey, *, now: float) -> Sequence[Change]:
+        if self.state(key) is not ItemState.PENDING:
+            self.forget(key)
+            if self._confirmed.pop(key[0], None) is not None:
+                self._confirmations.remove(key[0])
+        return super().pending(key, now=now)
+
+
 WITHOUT: Final[Mapping[str, Mechanisms]] = MappingProxyType(
     {
         "R1": Mechanisms(position=_EpochBesideCursors),
@@ -184,6 +198,7 @@ WITHOUT: Final[Mapping[str, Mechanisms]] = MappingProxyType(
         "R12": Mechanisms(gate=_GoodAtLogin),
         "R13": Mechanisms(escalation=_NeverGivesUp),
         "R14": Mechanisms(hold=_DropsOldest),
+        "R15": Mechanisms(lifecycle=_LastWordCounts),
     }
 )
 """Mechanisms that keep every rule but one, by the rule they break."""

@@ -69,6 +69,13 @@ def test_the_reference_client_follows_polynode() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_reference_client_follows_polymarket_us() -> None:
+    chosen = "polymarket-us/resume/refuses-inside-drop-copy"
+    done = run("--dialect", "polymarket-us", "--case", chosen, command=REFERENCE)
+
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_program_that_connects_and_does_nothing_fails(tmp_path: Path) -> None:
     client = tmp_path / "idle.py"
     client.write_text(IDLE, encoding="utf-8")
@@ -189,7 +196,7 @@ def test_a_naive_client_breaks_ten_different_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("dialect", ["oddspapi", "polynode"])
+@pytest.mark.parametrize("dialect", ["oddspapi", "polynode", "polymarket-us"])
 def test_the_reference_client_is_ok_everywhere(dialect: str, tmp_path: Path) -> None:
     done = run("--dialect", dialect, "--report", str(tmp_path), command=REFERENCE)
 

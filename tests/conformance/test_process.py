@@ -8,9 +8,10 @@ import pytest
 
 from lastseen_conformance.case import Scene
 from lastseen_conformance.cases import CASES
-from lastseen_conformance.drivers import process
+from lastseen_conformance.drivers import process, sockets
 from lastseen_conformance.drivers.process import leftovers
 from lastseen_conformance.drivers.sockets import Target, run_over_sockets
+from lastseen_conformance.history import Said
 from lastseen_conformance.steps import Linger, Start, Steps, Stop
 from lastseen_conformance.verdicts import Result, Verdict
 
@@ -60,6 +61,17 @@ async def test_a_flood_of_output_is_stopped(
         Verdict.HARNESS_ERROR,
         "the client printed without end",
     )
+
+
+async def test_a_flood_of_short_lines_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "LINES_MAX", 20_000)
+
+    result = await tried(tmp_path, "while True: print('y')")
+
+    assert result.verdict is Verdict.HARNESS_ERROR
+    assert result.history.count(Said) <= sockets.WORDS_MAX
 
 
 async def test_one_endless_line_is_stopped_too(

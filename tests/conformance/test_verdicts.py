@@ -76,6 +76,15 @@ def test_what_the_client_owes_fails_and_what_the_case_needs_does_not() -> None:
     assert (needed.verdict, needed.reason) == (Verdict.INCONCLUSIVE, "not seen: the moon rises")
 
 
+def test_a_should_that_ends_a_case_is_all_that_can_be_said_of_it() -> None:
+    history = connected()
+    history.outcomes.append(_unmet("op.resume.times-out"))
+
+    result = judge(attrs.evolve(CASE, judge=lambda _: ()), history)
+
+    assert result.verdict is Verdict.NON_STRICT
+
+
 def test_a_busy_machine_is_not_held_against_the_client() -> None:
     history = connected()
     history.starved = True

@@ -24,14 +24,14 @@ from lastseen_conformance.drivers.network import LATENCY_S
 from lastseen_simulator import effects as gateway
 from lastseen_simulator.command._tail_claims import Claim
 
-__all__ = ["PolymarketUSClient"]
+__all__ = ["Answer", "PolymarketUSClient"]
 
 _COLD: Final = Claim(ScopeState.COLD, Proof.UNPROVEN)
 
 
 @final
 @attrs.define(eq=False)
-class _Answer:
+class Answer:
     """The client's end of one connection: one request, and its answer."""
 
     client: "PolymarketUSClient"
@@ -40,10 +40,11 @@ class _Answer:
     over: bool = False
 
     def opened(self, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        kind = dict(headers).get("Content-Type")
-        self.client.step(lambda s, now: s.handle_answered(self.number, kind, now=now))
+        """The head of the answer came."""
+        self.client.answered(self.number, dict(headers).get("Content-Type"))
 
     def refused(self, response: gateway.HttpResponse | None) -> None:
+        """There is no stream; None when nobody listens."""
         if response is None:
             self._end(End(reason="refused"))
         elif response.status == 200:
@@ -62,26 +63,27 @@ class _Answer:
             )
 
     def received(self, data: str | bytes) -> None:
+        """A piece of the body came."""
         if not self.over:
-            self.client.step(lambda s, now: s.handle_frames(self.number, (data,), now=now))
+            self.client.hear(self.number, data)
 
     def ended(self, code: int | None, reason: str) -> None:
+        """The body is over, well when there is a code."""
         self._end(End(reason=reason or ("cut" if code is None else "over")))
 
     def _end(self, end: End) -> None:
         if not self.over:
             self.over = True
             self.client.answers.pop(self.number, None)
-            self.client.step(lambda s, now: s.handle_closed(self.number, end, now=now))
+            self.client.lose(self.number, end)
 
 
-@final
 @attrs.define(eq=False)
 class PolymarketUSClient(SessionClient[StreamSession]):
     """A session of one stream, a replica, and a disk that keeps token and state, or neither."""
 
     replica: Replica = attrs.field(init=False)
-    answers: dict[int, _Answer] = attrs.field(init=False, factory=dict[int, _Answer])
+    answers: dict[int, Answer] = attrs.field(init=False, factory=dict[int, Answer])
     _kept: Kept = attrs.field(init=False)
     _told: Claim = attrs.field(init=False, default=_COLD)
     _said: Claim = attrs.field(init=False, default=_COLD)
@@ -114,6 +116,20 @@ class PolymarketUSClient(SessionClient[StreamSession]):
         if self.disk is not None:
             self._tell(self._lines.restored("disk", position, len(self.replica)))
         self.step(lambda s, now: s.handle_begin(position, bases, now=now))
+
+    def answered(self, connection: int, content_type: str | None) -> None:
+        """The head of a success came."""
+        self.step(lambda s, now: s.handle_answered(connection, content_type, now=now))
+
+    def written(self, effect: Subscribe) -> gateway.HttpRequest:
+        """A request as it goes on the wire."""
+        request = effect.request
+        return gateway.HttpRequest(
+            method="POST",
+            path=request.path,
+            headers=tuple((name.lower(), value) for name, value in revealed(request.headers)),
+            body=request.body.reveal().encode(),
+        )
 
     def state(self) -> dict[str, Any]:
         """The replica's."""
@@ -169,7 +185,7 @@ class PolymarketUSClient(SessionClient[StreamSession]):
                 raise AssertionError(f"a stream wants no {type(effect).__name__}")
 
     def _connect(self, number: int) -> None:
-        answer = self.answers[number] = _Answer(self, number)
+        answer = self.answers[number] = Answer(self, number)
         if self.network.listens:
             act = partial(self.step, lambda s, now: s.handle_opened(number, now=now))
         else:
@@ -177,16 +193,9 @@ class PolymarketUSClient(SessionClient[StreamSession]):
         self.clock.after(LATENCY_S, lambda: None if answer.over else act())
 
     def _subscribe(self, effect: Subscribe) -> None:
-        answer, request = self.answers.get(effect.connection), effect.request
-        if answer is None:
-            return
-        http = gateway.HttpRequest(
-            method="POST",
-            path=request.path,
-            headers=tuple((name.lower(), value) for name, value in revealed(request.headers)),
-            body=request.body.reveal().encode(),
-        )
-        answer.wire = self.network.ask_stream(http, answer)
+        answer = self.answers.get(effect.connection)
+        if answer is not None:
+            answer.wire = self.network.ask_stream(self.written(effect), answer)
 
     def _close(self, effect: Close) -> None:
         answer = self.answers.pop(effect.connection, None)

@@ -27,7 +27,7 @@ from lastseen_simulator.effects import (
     TransmitRaw,
 )
 
-__all__ = ["Clock", "Network", "Peer"]
+__all__ = ["LATENCY_S", "Clock", "Network", "Peer"]
 
 LATENCY_S: Final = 0.001
 
@@ -83,6 +83,8 @@ class _Wire:
     peer: Peer | None
     body: Body | None = None
     """Of a stream."""
+    busy_until: float = 0.0
+    """Its last piece is on the way until then; nothing overtakes it."""
     stalled: bool = False
     queued: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
     gone: bool = False
@@ -218,6 +220,8 @@ class Network:
             self.clock.after(seconds, arrive)
 
     def _receive(self, wire: _Wire, piece: bytes, seconds: float) -> None:
+        wire.busy_until = max(wire.busy_until, self.clock.now + seconds)
+        seconds = wire.busy_until - self.clock.now
         self._down(wire, lambda peer: peer.received(piece), seconds=seconds)
 
     def _hung_up(self, number: int) -> None:
@@ -234,7 +238,8 @@ class Network:
             wire.peer = None
             peer.ended(code, reason)
 
-        self._down(wire, tell)
+        seconds = max(LATENCY_S, wire.busy_until - self.clock.now)
+        self._down(wire, tell, seconds=seconds)
         self.clock.after(2 * LATENCY_S, lambda: self._hung_up(number))
 
     def _do(self, effect: Effect) -> None:

@@ -109,6 +109,11 @@ class ClientProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.popen.pid, signal.SIGKILL)
 
+    def flood(self) -> None:
+        """It prints more than anybody can read: nothing more is read, and it is killed."""
+        self.flooded = True
+        self.kill()
+
     @property
     def tail(self) -> str:
         """The last of what it wrote to standard error, without the key."""
@@ -130,10 +135,12 @@ class ClientProcess:
                 rest += data
                 *lines, last = rest.split(b"\n")
                 for line in lines:
+                    if self.flooded:
+                        return
                     self.on_line(bytes(line))
                 rest = bytearray(last)
                 if len(rest) > LINE_BYTES_MAX:
-                    self._flood()
+                    self.flood()
         if rest:
             self.on_line(bytes(rest))
 
@@ -159,14 +166,10 @@ class ClientProcess:
             before = data[-len(self.secret) :]
             self._read += len(data)
             if self._read > OUTPUT_BYTES_MAX:
-                self._flood()
+                self.flood()
             if self.flooded:
                 continue
             yield data
-
-    def _flood(self) -> None:
-        self.flooded = True
-        self.kill()
 
 
 def leftovers(mark: str) -> list[int]:

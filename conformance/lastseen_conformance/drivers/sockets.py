@@ -32,6 +32,11 @@ STARVED_S: Final = 1.0
 """A harness that was this late has not given the client a fair chance."""
 
 LINES_MAX: Final = 200_000
+"""What a client may print in one life; a report of a case has a few hundred lines."""
+
+WORDS_MAX: Final = 1_000
+"""Lines that are no report, of which so many are kept."""
+
 TEXT_CHARACTERS_MAX: Final = 200
 
 
@@ -79,6 +84,8 @@ class _SocketStage:
     _asked: bool = attrs.field(init=False, default=False)
     _over: trio.Event = attrs.field(init=False, factory=trio.Event)
     _late_s: float = attrs.field(init=False, default=0.0)
+    _lines: int = attrs.field(init=False, default=0)
+    _words: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
         self.history = History(channels=self.case.channels, reported=self.target.reported)
@@ -211,6 +218,7 @@ class _SocketStage:
         self._lives += 1
         life = self._lives
         self.history.add(Launched, at=self.now, run=life)
+        self._lines = self._words = 0
         if self.target.launcher is not None:
             self.target.launcher(self._environment())
             return
@@ -258,7 +266,10 @@ class _SocketStage:
         await self._over.wait()
 
     def _take_line(self, raw: bytes, life: int) -> None:
-        if self.history.count(Said) >= LINES_MAX:
+        self._lines += 1
+        if self._lines > LINES_MAX:
+            if self.client is not None:
+                self.client.flood()
             return
         secret = DIALECTS[self.case.dialect].key
         text = raw.decode("utf-8", "replace").replace(secret, "***")
@@ -268,6 +279,9 @@ class _SocketStage:
             line = cast("dict[str, Any]", value) if isinstance(value, dict) else None
         except msgspec.MsgspecError:
             pass
+        self._words += line is None
+        if line is None and self._words > WORDS_MAX:
+            return
         said = text[:TEXT_CHARACTERS_MAX] if line is None else ""
         self.history.add(Said, at=self.now, run=life, line=line, text=said)
 

@@ -13,7 +13,7 @@ from lastseen_conformance.history import (
 )
 from lastseen_conformance.judges.oddspapi_wire import Link, Wire
 
-__all__ = ["backs_off", "few_sockets", "no_new_connection", "sockets_within"]
+__all__ = ["backs_off", "few_sockets", "left_alone", "no_new_connection", "sockets_within"]
 
 LIMIT = 5
 
@@ -101,5 +101,33 @@ def no_new_connection(rule: str, since: Callable[[History], int | None]) -> Judg
             yield broken(rule, "it gave the connection up", left[0].n)
         else:
             yield kept(rule)
+
+    return judge
+
+
+def left_alone(rule: str, since: Callable[[History], int | None], *, fetches: bool = True) -> Judge:
+    """Nothing came of what happened: the connection stays, and no snapshot is fetched for it.
+
+    A client may look again at an unproven base at any time, once; so only what is asked for again
+    and again counts.
+    """
+
+    def judge(history: History) -> Iterator[Finding]:
+        start = since(history)
+        if start is None:
+            return
+        moved = [m for m in (*history.of(Connected), *history.of(Ended)) if m.n > start]
+        if moved:
+            yield broken(rule, "it left the connection", moved[0].n)
+            return
+        seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+        for query in history.view(Wire).queries.values():
+            key = (query.path, tuple(sorted(query.query.items())))
+            if fetches and query.n > start and key in seen:
+                yield broken(rule, f"{query.path} was fetched again and again", query.n)
+                return
+            if query.n > start:
+                seen.add(key)
+        yield kept(rule)
 
     return judge

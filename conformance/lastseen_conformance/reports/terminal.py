@@ -58,7 +58,10 @@ class Terminal:
         figures = [f"{count} {verdict.value}" for verdict, count in outcome.counts.items() if count]
         mode = "reported" if run.reported else "by URL only"
         self.say("")
-        self.say(f"{', '.join(figures) or 'nothing ran'}  ({mode}, {run.seconds:.1f} s)")
+        time = f"{run.seconds:.1f} s"
+        if run.first_verdict_s is not None:
+            time += f", the first verdict after {run.first_verdict_s:.1f} s"
+        self.say(f"{', '.join(figures) or 'nothing ran'}  ({mode}, {time})")
         if outcome.expected:
             self.say(f"{len(outcome.expected)} of these are known")
 

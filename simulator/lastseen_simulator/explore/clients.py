@@ -9,7 +9,6 @@ from typing import Any, Final, final
 
 import attrs
 
-import lastseen.delivery as delivery_module
 from lastseen.backoff import Backoff
 from lastseen.budget import Budget
 from lastseen.connections import Connection
@@ -33,7 +32,7 @@ from lastseen_simulator.explore.market import version_of
 from lastseen_simulator.explore.oracle import Summary
 from lastseen_simulator.explore.witness import Witness
 
-__all__ = ["CLIENT_COPIER", "CLIENT_PRINTS", "Client", "Disk", "Out"]
+__all__ = ["CLIENT_COPIER", "CLIENT_PRINTS", "Client", "Disk", "Out", "STILL", "Still"]
 
 Out = tuple[Any, ...]
 """What leaves a client: connect, send, close, fetch and cancel, each with its number."""
@@ -88,7 +87,7 @@ class Client:
     ) -> "Client":
         """A new process that finds this on its disk; with `state_lost`, nothing but a position."""
         client = cls(
-            session=Session(dialect, _STILL, options, mechanisms),
+            session=Session(dialect, STILL, options, mechanisms),
             replica=Replica(dialect),
             witness=Witness(
                 base_s=options.backoff_base_s,
@@ -249,7 +248,7 @@ def _adds_up(row: Counters) -> bool:
     )
 
 
-_STILL: Final = Still()
+STILL: Final = Still()
 _SCOPES: Final = "_scopes"
 _UNPROVEN: Final = "_unproven"
 
@@ -259,7 +258,8 @@ CLIENT_COPIER: Final = Copier(
         (Client, "disk"): SHARE,
         (Client, "staged"): SHARE,
     },
-    mutable=[Durability, getattr(delivery_module, "_Chunk")],  # noqa: B009
+    mutable=[Durability],
+    constant=[Entry, Still],
 )
 
 

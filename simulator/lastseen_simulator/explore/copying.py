@@ -8,14 +8,16 @@ the machine it was copied from.
 
 import enum
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import (
     BuiltinFunctionType,
     CellType,
     FunctionType,
     MappingProxyType,
     MethodType,
+    ModuleType,
     NoneType,
 )
 from typing import Any, final
@@ -23,6 +25,7 @@ from typing import Any, final
 import attrs
 import msgspec
 
+from lastseen.secret import Secret
 from lastseen_simulator.explore.hints import hints_of, is_flat, is_made_of
 
 __all__ = ["SHARE", "Copier", "Way", "flat", "two_levels"]
@@ -34,7 +37,7 @@ SHARE: Way = None
 
 _ATOMS = (
     NoneType, bool, int, float, str, bytes, complex, range, frozenset, type,
-    BuiltinFunctionType, MappingProxyType, msgspec.Raw,
+    ModuleType, MappingProxyType, msgspec.Raw, Secret,
 )  # fmt: skip
 
 
@@ -57,7 +60,8 @@ class Copier:
     """Copies object graphs.
 
     `ways` says for whole classes, and `fields` for single fields of them, what differs from the
-    rule; `mutable` names frozen or msgspec classes that lead to something that changes.
+    rule; `mutable` names frozen classes that lead to something that changes, and `constant` others
+    that nobody changes once they are handed on.
     """
 
     def __init__(
@@ -66,21 +70,26 @@ class Copier:
         ways: Mapping[type, Way] | None = None,
         fields: Mapping[tuple[type, str], Way] | None = None,
         mutable: Collection[type] = (),
+        constant: Collection[type] = (),
     ) -> None:
         self._fields = dict(fields or {})
         self._mutable = frozenset(mutable)
+        self._constant = frozenset(constant)
         self._ways = _Ways(self._way_of)
         for kind in _ATOMS:
             self._ways[kind] = SHARE
         self._ways |= {
             list: self._list,
             dict: self._dict,
+            OrderedDict: self._dict,
             set: self._set,
             deque: self._deque,
             tuple: self._tuple,
             FunctionType: self._function,
             MethodType: self._method,
+            BuiltinFunctionType: self._builtin,
             CellType: self._cell,
+            partial: self._partial,
             random.Random: _random,
             **(ways or {}),
         }
@@ -93,9 +102,11 @@ class Copier:
     def _way_of(self, kind: type[Any]) -> Way:
         if kind in self._mutable:
             return self._compiled(kind)
-        if self._is_constant(kind) or not attrs.has(kind) or _is_frozen(kind):
+        if self._is_constant(kind):
             return SHARE
-        return self._compiled(kind)
+        if not (attrs.has(kind) or issubclass(kind, msgspec.Struct)):
+            raise TypeError(f"no way to copy {kind.__qualname__}")
+        return SHARE if _is_frozen(kind) else self._compiled(kind)
 
     def _compiled(self, kind: type[Any]) -> Way:
         """A function with one line a field: nothing is looked up but the ways of the values."""
@@ -144,12 +155,13 @@ class Copier:
         """Whether values of an annotated class are shared, whatever they are in the end."""
         if kind in _ATOMS:
             return True
-        known = attrs.has(kind) or issubclass(kind, enum.Enum | tuple | msgspec.Struct)
-        return known and kind is not tuple and kind not in self._mutable and self._is_constant(kind)
+        return kind is not tuple and kind not in self._mutable and self._is_constant(kind)
 
     def _is_constant(self, kind: type[Any]) -> bool:
-        if issubclass(kind, enum.Enum | tuple | msgspec.Struct):
+        if issubclass(kind, enum.Enum | tuple) or kind in self._constant:
             return True
+        if issubclass(kind, msgspec.Struct):
+            return kind.__struct_config__.frozen
         return _is_frozen(kind) and not kind.__subclasses__()
 
     def _list(self, value: list[Any], memo: dict[int, Any]) -> Any:
@@ -168,7 +180,7 @@ class Copier:
         known = memo.get(id(value))
         if known is not None:
             return known
-        made: dict[Any, Any] = {}
+        made: dict[Any, Any] = type(value)()
         memo[id(value)] = made
         ways = self._ways
         for key, item in value.items():
@@ -228,6 +240,20 @@ class Copier:
         if way is None:
             return value
         return MethodType(value.__func__, way(owner, memo))
+
+    def _builtin(self, value: Any, memo: dict[int, Any]) -> Any:
+        """A method of a container belongs to it; any other built-in function to nobody."""
+        owner = value.__self__
+        way = self._ways[type(owner)]
+        return value if way is None else getattr(way(owner, memo), value.__name__)
+
+    def _partial(self, value: "partial[Any]", memo: dict[int, Any]) -> Any:
+        known = memo.get(id(value))
+        if known is None:
+            whole: tuple[Any, ...] = value.func, value.args, value.keywords
+            function, arguments, named = self._tuple(whole, memo)
+            known = memo[id(value)] = partial(function, *arguments, **named)
+        return known
 
     def _cell(self, value: CellType, memo: dict[int, Any]) -> Any:
         known = memo.get(id(value))

@@ -6,7 +6,8 @@ from typing import Final, final
 import attrs
 
 from lastseen_simulator.broken import WITHOUT
-from lastseen_simulator.explore import oddspapi
+from lastseen_simulator.explore import oddspapi, polynode
+from lastseen_simulator.explore.casts import Cast
 from lastseen_simulator.explore.scopes import Situation
 from lastseen_simulator.explore.worlds import World
 
@@ -18,14 +19,16 @@ __all__ = ["DIALECTS", "Explored"]
 class Explored:
     """One dialect."""
 
+    cast: Cast
     scopes: Mapping[str, tuple[Situation, ...]]
     shown_in: Mapping[str, Situation]
 
     def world(self, situations: tuple[Situation, ...], without: str | None = None) -> World:
         """A world of these situations, with clients that break a rule."""
-        return World(situations, WITHOUT[without] if without is not None else None)
+        return World(self.cast, situations, WITHOUT[without] if without is not None else None)
 
 
 DIALECTS: Final[Mapping[str, Explored]] = {
-    "oddspapi": Explored(scopes=oddspapi.SCOPES, shown_in=oddspapi.SHOWN_IN),
+    "oddspapi": Explored(cast=oddspapi.CAST, scopes=oddspapi.SCOPES, shown_in=oddspapi.SHOWN_IN),
+    "polynode": Explored(cast=polynode.CAST, scopes=polynode.SCOPES, shown_in=polynode.SHOWN_IN),
 }

@@ -10,7 +10,15 @@ import enum
 import hashlib
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, NoneType
+from functools import partial
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+    NoneType,
+)
 from typing import Any, final
 
 import attrs
@@ -98,7 +106,9 @@ class Fingerprints:
             msgspec.Raw: _raw,
             FunctionType: self._function,
             MethodType: self._method,
-            BuiltinFunctionType: _type_name,
+            BuiltinFunctionType: self._builtin,
+            ModuleType: _type_name,
+            partial: self._partial,
             MappingProxyType: _type_name,
             type: _class_name,
             **{kind: _once(write) for kind, write in (writers or {}).items()},
@@ -203,6 +213,14 @@ class Fingerprints:
                 walk.name(sort, cell.cell_contents)
             else:
                 self.write(cell.cell_contents, walk)
+
+    def _builtin(self, value: Any, walk: Walk) -> None:
+        walk.out.append(value.__name__)
+        self.write(value.__self__, walk)
+
+    def _partial(self, value: "partial[Any]", walk: Walk) -> None:
+        for part in (value.func, value.args, value.keywords):
+            self.write(part, walk)
 
     def _method(self, value: MethodType, walk: Walk) -> None:
         walk.out.append(value.__qualname__)

@@ -34,7 +34,8 @@ def is_made_of(hint: Any, test: Test) -> bool:
     if origin in (tuple, frozenset):
         parts = [each for each in typing.get_args(hint) if each is not ...]
         return all(is_made_of(each, test) for each in parts)
-    return origin is None and isinstance(hint, type) and test(hint)
+    plain: Any = hint
+    return origin is None and isinstance(plain, type) and test(plain)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def is_flat(hint: Any, test: Test) -> bool:

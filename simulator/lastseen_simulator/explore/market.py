@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from lastseen_simulator.sports import iso_from_ms
 
-__all__ = ["WALL_MS", "payload_of", "version_of"]
+__all__ = ["WALL_MS", "payload_of", "version_of", "versions_in"]
 
 WALL_MS: Final = 1_790_000_000_000
 """The gateway's clock. It stands still, or ids would hold absolute time."""
@@ -25,6 +25,13 @@ def payload_of(
         "updatedAt": iso_from_ms(WALL_MS + version),
     }
     return {"fixtureId": fixture_id, "scores": {unit: score}}
+
+
+def versions_in(channel: str, payload: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The units of a published payload, with their versions."""
+    if channel == "fixtures":
+        return [("", version_of(payload))]
+    return [(unit, version_of(value)) for unit, value in payload["scores"].items()]
 
 
 def version_of(value: Any) -> int:

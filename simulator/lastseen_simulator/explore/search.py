@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Final, final
 
@@ -49,7 +49,7 @@ class Progress:
 
 
 @contextmanager
-def _kept_for_good() -> Iterator[None]:
+def _kept_for_good() -> Generator[None]:
     """Nearly all that a search makes it keeps, so looking through that for garbage is in vain."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -161,15 +161,22 @@ class Search:
         self, last: Step, problems: tuple[str, ...], before: State | None = None
     ) -> Finding:
         self._note(0)
-        way = list(self._way_to(before))[::-1] if before is not None else []
+        way = self.way_to(before) if before is not None else ()
         return Finding(
             situation=self.world.situations[last.state.situation].name,
             steps=(*way, last),
             problems=problems,
         )
 
-    def _way_to(self, state: State) -> Iterator[Step]:
-        """Backwards, the beginning included."""
+    def states(self) -> Iterator[State]:
+        """Every state there was, nearest first."""
+        return iter(self._parents)
+
+    def way_to(self, state: State) -> tuple[Step, ...]:
+        """A shortest schedule, the beginning included."""
+        return tuple(self._backwards(state))[::-1]
+
+    def _backwards(self, state: State) -> Iterator[Step]:
         while (parent := self._parents[state]) is not None:
             yield Step(parent[1], state, ())
             state = parent[0]

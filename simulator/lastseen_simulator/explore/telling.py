@@ -20,6 +20,8 @@ _SENTENCES: Final = {
     "notice": "the gateway asks everybody to reconnect",
 }
 
+_UNIT_CHARACTERS: Final = 12
+
 
 def describe(action: Action, world: World) -> str:
     """One step in one sentence."""
@@ -43,7 +45,8 @@ def describe(action: Action, world: World) -> str:
         case ("sleep", seconds):
             return f"{seconds:g} s pass"
         case ("publish", channel, unit, version):
-            return f"the gateway publishes version {version} of {channel} {unit}".rstrip()
+            shown = unit if len(unit) <= _UNIT_CHARACTERS else f"{unit[:_UNIT_CHARACTERS]}…"
+            return f"the gateway publishes version {version} of {channel} {shown}".rstrip()
         case ("drop", number):
             return f"connection {number} breaks; what was under way is lost"
         case ("demand", _):

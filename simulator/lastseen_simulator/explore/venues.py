@@ -20,7 +20,7 @@ from lastseen_simulator.effects import (
 )
 from lastseen_simulator.explore.copying import SHARE, Copier, flat, two_levels
 from lastseen_simulator.explore.fingerprints import Fingerprints, Walk
-from lastseen_simulator.explore.market import WALL_MS, payload_of
+from lastseen_simulator.explore.market import WALL_MS, payload_of, versions_in
 from lastseen_simulator.gateway.core import Gateway
 from lastseen_simulator.gateway.feed import Feed
 from lastseen_simulator.gateway.history import History
@@ -197,6 +197,8 @@ VENUE_COPIER: Final = Copier(
 
 def _write_entry(entry: Entry, walk: Walk) -> None:
     walk.out += (entry.channel, entry.ts, entry.seq)
+    for unit, version in versions_in(entry.channel, entry.payload):
+        walk.out += (unit, version)
 
 
 def _write_outgoing(out: Outgoing, walk: Walk) -> None:

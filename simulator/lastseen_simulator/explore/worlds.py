@@ -12,26 +12,24 @@ the next deadline: at any moment when that is near (`LATENCY_S`), else when all 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, final
 
 import attrs
 
 from lastseen.dialect import HttpResponse, SnapshotFault
-from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.mechanisms import Mechanisms
-from lastseen.options import SessionOptions
-from lastseen.secret import Secret
-from lastseen_simulator.explore.clients import CLIENT_COPIER, CLIENT_PRINTS, Client, Disk
-from lastseen_simulator.explore.oracle import Log, Publication, Summary, is_true, judge
+from lastseen_simulator.explore.casts import Cast
+from lastseen_simulator.explore.oracle import Log, Publication
 from lastseen_simulator.explore.scopes import KINDS, Bounds, Situation
-from lastseen_simulator.explore.venues import VENUE_COPIER, VENUE_PRINTS, Venue
-from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions
 
-__all__ = ["LATENCY_S", "Action", "State", "Step", "World"]
+__all__ = ["LATENCY_S", "Action", "Kept", "State", "Step", "World"]
 
 LATENCY_S: Final = 1.0
 """Nothing is longer on its way than this, unless nothing else happens meanwhile."""
+
+REST_S: Final = 120.0
+"""What is further away than this, when all is quiet, is a sign of life and nothing else."""
 
 GRACE_S: Final = 3.0
 
@@ -83,7 +81,7 @@ class Step(NamedTuple):
 
 @final
 @attrs.define(eq=False)
-class _Kept:
+class Kept:
     """A client or a gateway that is never touched again."""
 
     machine: Any
@@ -91,7 +89,7 @@ class _Kept:
     done: dict[Any, tuple[int, tuple[Any, ...], tuple[str, ...]]] = attrs.field(
         factory=dict[Any, tuple[int, tuple[Any, ...], tuple[str, ...]]]
     )
-    summary: Summary | None = None
+    summary: Any = None
     staged: bool = False
     lines: tuple[int, ...] = ()
 
@@ -101,14 +99,15 @@ class World:
     """Makes states and steps of some situations; `mechanisms` are what the clients are made of."""
 
     def __init__(
-        self, situations: tuple[Situation, ...], mechanisms: Mechanisms | None = None
+        self, cast: Cast, situations: tuple[Situation, ...], mechanisms: Mechanisms | None = None
     ) -> None:
+        self.cast = cast
         self.situations = situations
         self.mechanisms = mechanisms or Mechanisms()
         self.played = 0
         """Steps that were played and not looked up."""
-        self._clients: list[_Kept] = []
-        self._venues: list[_Kept] = []
+        self.kept_clients: list[Kept] = []
+        self.kept_venues: list[Kept] = []
         self._client_ids: dict[tuple[int, bytes], int] = {}
         self._venue_ids: dict[tuple[int, bytes], int] = {}
         self._texts: list[Any] = []
@@ -116,23 +115,16 @@ class World:
         self._logs: list[Log] = [()]
         self._log_ids: dict[Log, int] = {(): 0}
         self._judged: dict[tuple[int, int], tuple[str, ...]] = {}
-        self._dialects: list[OddsPapi] = []
-        self._options: list[SessionOptions] = []
+        self._stages: list[Any] = []
+        """What the clients of each situation are told of its gateway."""
 
     def roots(self) -> Iterator[Step]:
         """Each situation at its beginning: a client starts, and nothing else has happened."""
         for index, situation in enumerate(self.situations):
-            venue = Venue.open(GatewayOptions(channels=("fixtures", "scores"), **situation.gateway))
-            channels = situation.channels
-            self._dialects.append(
-                OddsPapi(
-                    subscription=Subscription(channels=channels, fixture_ids=(venue.fixture,)),
-                    key=Secret(DEMO_KEY),
-                )
-            )
-            self._options.append(SessionOptions(**situation.client))
+            venue = self.cast.open(situation)
+            self._stages.append(self.cast.stage(situation, venue))
             state = State(index, -1, self._keep_venue(index, venue), (), (), situation.bounds, 0, 0)
-            state, problems = self._with_new_client(state, Disk())
+            state, problems = self._with_new_client(state, None)
             start = self._judge(("start",), state, problems)
             yield start if start.problems or situation.settled is None else self._settle(start)
 
@@ -161,13 +153,16 @@ class World:
 
     @property
     def machines(self) -> tuple[int, int]:
-        """How many distinct clients and gateways there were."""
-        return len(self._clients), len(self._venues)
+        """How many distinct clients and gateways there are."""
+        return len(self.kept_clients), len(self.kept_venues)
 
-    def client(self, state: State) -> Client:
+    def client(self, state: State) -> Any:
         """The client of a state; look, do not touch."""
-        machine: Client = self._clients[state.client].machine
-        return machine
+        return self.kept_clients[state.client].machine
+
+    def venue(self, state: State) -> Any:
+        """The gateway of a state; look, do not touch."""
+        return self.kept_venues[state.venue].machine
 
     def text(self, number: int) -> Any:
         """A frame or an answer, by its number."""
@@ -186,19 +181,17 @@ class World:
 
     def is_converged(self, state: State) -> bool:
         """Whether the client is synced, says so, and is right, with nothing under way."""
-        summary = self._clients[state.client].summary
-        assert summary is not None
+        summary = self.kept_clients[state.client].summary
         return (
             not state.fetches
             and len(state.sockets) == 1
             and not state.sockets[0].items
-            and is_true(summary, self._logs[state.log])
+            and self.cast.is_true(summary, self._logs[state.log])
         )
 
     def _environment(self, state: State) -> Iterator[Step]:
         """What happens without any fault, most urgent first."""
-        client = self._clients[state.client]
-        assert client.summary is not None
+        client = self.kept_clients[state.client]
         drained = client.summary.drained
         if not drained:
             yield self._client_step(("take",), state, ("take",))
@@ -221,10 +214,10 @@ class World:
         quiet = drained and not client.staged and not waiting
         moments = [
             each
-            for each in (client.deadline, self._venues[state.venue].deadline)
+            for each in (client.deadline, self.kept_venues[state.venue].deadline)
             if each is not None
         ]
-        if moments and (quiet or min(moments) <= LATENCY_S):
+        if moments and min(moments) <= (REST_S if quiet else LATENCY_S):
             step = self._sleep(state, min(moments))
             if step.state != state:
                 yield step
@@ -234,7 +227,8 @@ class World:
         left = state.left
         if left.publish:
             for channel, unit in situation.units:
-                yield self._publish(state, channel, unit)
+                if self.cast.repeats or not self._versions(state, channel, unit):
+                    yield self._publish(state, channel, unit)
         if not left.faults:
             return
         if left.drop:
@@ -246,7 +240,7 @@ class World:
         if left.restart:
             spent = self._spend(state, _RESTART)
             yield self._venue_step(("restart",), spent, ("restart",))
-        lines = self._venues[state.venue].lines
+        lines = self.kept_venues[state.venue].lines
         if left.notice and lines:
             spent = self._spend(state, _NOTICE)
             yield self._venue_step(("notice",), spent, ("notice", GRACE_S))
@@ -301,11 +295,10 @@ class World:
         return self._client_step(("sleep", round(seconds, 3)), state, ("sleep", seconds))
 
     def _publish(self, state: State, channel: str, unit: str) -> Step:
-        log = self._logs[state.log]
-        name = self._unit_name(state, channel, unit)
-        version = 1 + sum(each.unit == name for each in log)
+        name = self.cast.unit(self._stages[state.situation], channel, unit)
+        version = 1 + self._versions(state, channel, unit)
         kept, outs = self._venue_outcome(state, ("publish", channel, unit, version))
-        log = (*log, Publication(channel, name, version, outs[-1]))
+        log = (*self._logs[state.log], Publication(channel, name, version, outs[-1]))
         number = self._log_ids.setdefault(log, len(self._logs))
         if number == len(self._logs):
             self._logs.append(log)
@@ -313,9 +306,10 @@ class World:
         state = self._carry(state, outs[:-1])
         return self._judge(("publish", channel, unit, version), state)
 
-    def _unit_name(self, state: State, channel: str, unit: str) -> str:
-        fixture = self._dialects[state.situation].subscription.fixture_ids[0]
-        return f"{channel}/{fixture}/{unit}" if unit else f"{channel}/{fixture}"
+    def _versions(self, state: State, channel: str, unit: str) -> int:
+        """How often a unit has been published."""
+        name = self.cast.unit(self._stages[state.situation], channel, unit)
+        return sum(each.unit == name for each in self._logs[state.log])
 
     def _drop(self, state: State, socket: Socket) -> Step:
         state = self._spend(state, _DROP)
@@ -340,32 +334,25 @@ class World:
             after, problems = self._with_new_client(after, disk)
             yield self._judge((name,), after, problems)
 
-    def _with_new_client(self, state: State, disk: Disk) -> tuple[State, tuple[str, ...]]:
-        situation = self.situations[state.situation]
-        client = Client.start(
-            self._dialects[state.situation],
-            self._options[state.situation],
-            self.mechanisms,
-            disk,
-            state_lost=situation.state_lost,
-        )
+    def _with_new_client(self, state: State, disk: Any) -> tuple[State, tuple[str, ...]]:
+        client = self.cast.start(self._stages[state.situation], self.mechanisms, disk)
         kept, outs, problems = self._keep_client(state.situation, client)
         return self._obey(state._replace(client=kept), outs), problems
 
     # The two machines.
 
     def _client_step(self, action: Action, state: State, what: tuple[Any, ...]) -> Step:
-        kept = self._clients[state.client]
+        kept = self.kept_clients[state.client]
         known = kept.done.get(what)
         if known is None:
             known = kept.done[what] = self._play_client(state.situation, kept.machine, what)
         return self._judge(action, self._obey(state._replace(client=known[0]), known[1]), known[2])
 
     def _play_client(
-        self, situation: int, machine: Client, what: tuple[Any, ...]
+        self, situation: int, machine: Any, what: tuple[Any, ...]
     ) -> tuple[int, tuple[Any, ...], tuple[str, ...]]:
         self.played += 1
-        client: Client = CLIENT_COPIER.copy(machine)
+        client = self.cast.client_copier.copy(machine)
         match what:
             case ("frame", number, item):
                 client.frame(number, self._texts[item])
@@ -379,16 +366,16 @@ class World:
         return self._keep_client(situation, client)
 
     def _keep_client(
-        self, situation: int, client: Client
+        self, situation: int, client: Any
     ) -> tuple[int, tuple[Any, ...], tuple[str, ...]]:
         outs, client.out = tuple(client.out), []
         problems, client.witness.problems = tuple(client.witness.problems), []
-        key = situation, CLIENT_PRINTS.of(client, now=client.now)
-        number = self._client_ids.setdefault(key, len(self._clients))
-        if number == len(self._clients):
-            kept = _Kept(client, client.deadline(), staged=client.staged is not None)
+        key = situation, self.cast.client_prints.of(client, now=client.now)
+        number = self._client_ids.setdefault(key, len(self.kept_clients))
+        if number == len(self.kept_clients):
+            kept = Kept(client, client.deadline(), staged=client.staged is not None)
             kept.summary = client.summary(self.situations[situation].channels)
-            self._clients.append(kept)
+            self.kept_clients.append(kept)
         return number, outs, problems
 
     def _play_venue(self, state: State, what: tuple[Any, ...]) -> State:
@@ -399,11 +386,11 @@ class World:
         return self._judge(action, self._play_venue(state, what))
 
     def _venue_outcome(self, state: State, what: tuple[Any, ...]) -> tuple[int, tuple[Any, ...]]:
-        kept = self._venues[state.venue]
+        kept = self.kept_venues[state.venue]
         known = kept.done.get(what)
         if known is None:
             self.played += 1
-            venue: Venue = VENUE_COPIER.copy(kept.machine)
+            venue = self.cast.venue_copier.copy(kept.machine)
             extra: tuple[Any, ...] = ()
             match what:
                 case ("request", number, stale):
@@ -423,14 +410,14 @@ class World:
             )  # fmt: skip
         return known[0], known[1]
 
-    def _keep_venue(self, situation: int, venue: Venue) -> int:
-        key = situation, VENUE_PRINTS.of(venue, now=venue.now)
-        number = self._venue_ids.setdefault(key, len(self._venues))
-        if number == len(self._venues):
-            self._venues.append(_Kept(venue, venue.deadline(), lines=venue.logged_in()))
+    def _keep_venue(self, situation: int, venue: Any) -> int:
+        key = situation, self.cast.venue_prints.of(venue, now=venue.now)
+        number = self._venue_ids.setdefault(key, len(self.kept_venues))
+        if number == len(self.kept_venues):
+            self.kept_venues.append(Kept(venue, venue.deadline(), lines=venue.logged_in()))
         return number
 
-    def _responses(self, venue: Venue, number: int, *, stale: bool) -> tuple[HttpResponse, ...]:
+    def _responses(self, venue: Any, number: int, *, stale: bool) -> tuple[HttpResponse, ...]:
         answers: list[HttpResponse] = []
         for request in self._texts[number]:
             response = venue.request(request, stale=stale)
@@ -525,12 +512,13 @@ class World:
         key = state.client, state.log
         found = self._judged.get(key)
         if found is None:
-            summary = self._clients[state.client].summary
-            assert summary is not None
-            situation = self.situations[state.situation]
-            as_of: Mapping[str, Any] = situation.gateway
-            fresh = not situation.bounds.stale or bool(as_of.get("as_of"))
-            found = tuple(judge(summary, self._logs[state.log], fresh=fresh))
+            found = tuple(
+                self.cast.judge(
+                    self.kept_clients[state.client].summary,
+                    self._logs[state.log],
+                    self.situations[state.situation],
+                )
+            )
             self._judged[key] = found
         return Step(action, state, (*problems, *found))
 

@@ -28,9 +28,11 @@ class Stage(Protocol):
 
 
 def _publish(world: Stage, action: Action) -> None:
-    channel = action.values["channel"]
+    channel, payload = action.values["channel"], action.values.get("payload")
     for _ in range(action.values.get("times", 1)):
-        world.network.step(lambda: world.network.core.publish(channel, None, now=world.clock.now))
+        world.network.step(
+            lambda: world.network.core.publish(channel, payload, now=world.clock.now)
+        )
     world.trace.tell(world.clock.now, "market", "gateway", f"publishes {channel}")
 
 
@@ -65,12 +67,20 @@ def _silence(world: Stage, action: Action) -> None:
 
 
 def _crash(world: Stage, action: Action) -> None:
-    host = world.hosts[action.client]
+    stage = action.values.get("in_write")
+    disk = world.disks[action.client]
+    if stage is not None:
+        disk.ambush = (stage, lambda: _go_down(world, action))
+    else:
+        _go_down(world, action)
+
+
+def _go_down(world: Stage, action: Action) -> None:
+    host, disk = world.hosts[action.client], world.disks[action.client]
     if host is None:
         return
     host.die()
     world.hosts[action.client] = None
-    disk = world.disks[action.client]
     disk.crash(action.values.get("fate", "lost"))
     world.marks.add(_CRASHES[disk.met])
     world.clock.after(action.values.get("seconds", 0.1), lambda: _relaunch(world, action.client))

@@ -40,6 +40,8 @@ class Disk(Generic[T]):
     held_until: float = 0.0
     failures: int = 0
     """So many writes fail."""
+    ambush: tuple[str, Callable[[], None]] | None = None
+    """What happens when a write next reaches a stage."""
     met: str | None = None
     """In which stage the last crash met a write, and its fate."""
     _write: _Write[T] | None = attrs.field(init=False, default=None)
@@ -53,6 +55,9 @@ class Disk(Generic[T]):
         """Begins to make a record durable; `done` is told nothing, or the trouble."""
         write = self._write = _Write(record, done)
         begin_s = max(self.held_until - self.clock.now, 0.0)
+        self._reach("begun")
+        if self._write is not write:
+            return
         third_s = self.write_s * (0.5 + self.rng.random()) / 3
         if self.failures:
             self.failures -= 1
@@ -81,6 +86,12 @@ class Disk(Generic[T]):
             write.stage = stage
             if stage == "synced":
                 self.durable = write.record
+            self._reach(stage)
+
+    def _reach(self, stage: str) -> None:
+        if self.ambush is not None and self.ambush[0] == stage:
+            act, self.ambush = self.ambush[1], None
+            act()
 
     def _report(self, write: _Write[T]) -> None:
         if self._write is write:

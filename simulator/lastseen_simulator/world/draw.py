@@ -8,7 +8,7 @@ import attrs
 
 from lastseen_simulator.world.plan import Action
 
-__all__ = ["Dice", "Menu", "draw_actions", "spread"]
+__all__ = ["Dice", "Menu", "crash", "draw_actions", "fault"]
 
 T = TypeVar("T")
 
@@ -69,10 +69,21 @@ def draw_actions(dice: Dice, menu: Menu, *, clients: int, until: float) -> list[
     ]
 
 
-def spread(dice: Dice, what: Mapping[str, Any], moments: Sequence[float]) -> list[Action]:
-    """The same action at several moments."""
-    del dice
-    return [Action(at=at, what=what["what"], values=_values(what)) for at in moments]
+def fault(kind: str, **values: Any) -> dict[str, Any]:
+    """A fault of the gateway's own (see `faults`); without `at` it strikes at once."""
+    return {"what": "fault", "kind": kind, **values}
+
+
+def crash(dice: Dice) -> dict[str, Any]:
+    """The client goes down: now, or when its disk next reaches a stage of a write."""
+    made: dict[str, Any] = {
+        "what": "crash",
+        "fate": dice.one_of(("lost", "kept", "torn")),
+        "seconds": dice.between(0.01, 2.0),
+    }
+    if dice.chance(0.6):
+        made["in_write"] = dice.one_of(("begun", "written", "written", "synced"))
+    return made
 
 
 def _action(dice: Dice, made: Mapping[str, Any], at: float, clients: int) -> Action:

@@ -17,9 +17,10 @@ from lastseen_simulator.world.network import Network, Wire
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import BrokenInvariantError, SocketWatch
 
-__all__ = ["Host", "Setting", "Socket", "revealed"]
+__all__ = ["Host", "Setting", "Socket", "revealed", "shown"]
 
 _EVENTS: Final = 1024
+_SHOWN_MAX: Final = 150
 _LATE_S: Final = 1e-6
 """A real loop wakes a little late, never early and never at the very moment."""
 
@@ -149,6 +150,10 @@ class Host(Generic[S]):
     def tell(self, target: str, text: str) -> None:
         """Adds a line to the story."""
         self.setting.trace.tell(self.now, f"client {self.setting.number}", target, text)
+
+    def hear(self, source: str, text: str) -> None:
+        """Adds a line of somebody else to the story."""
+        self.setting.trace.tell(self.now, source, f"client {self.setting.number}", text)
 
     # What each dialect says.
 
@@ -329,3 +334,11 @@ def revealed(query: tuple[tuple[str, str | Secret], ...]) -> tuple[tuple[str, st
     return tuple(
         (name, value.reveal() if isinstance(value, Secret) else value) for name, value in query
     )
+
+
+def shown(frame: str | bytes) -> str:
+    """A message in one line, and not all of it when it is long."""
+    text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+    if len(text) > _SHOWN_MAX:
+        text = text[:_SHOWN_MAX] + "…"
+    return "".join(c if c.isprintable() else "·" for c in text)

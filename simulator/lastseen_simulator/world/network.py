@@ -255,9 +255,11 @@ class Network:
         """Nothing is lost or held back any more; what was dead comes to its end."""
         self._mode, self._refuse_until, self.silent_until = "accept", 0.0, 0.0
         for wire in list(self.wires.values()):
+            # A gateway that fell silent for ever has lost what it would have said.
+            silent = wire.stalled_until == FOREVER
             if wire.stalled_until:
                 self._unstall(wire)
-            if wire.dead_up or wire.dead_down:
+            if wire.dead_up or wire.dead_down or silent:
                 self._forget(wire)
                 wire.dead_down = False
                 self._down(wire, "end", (None, ""))

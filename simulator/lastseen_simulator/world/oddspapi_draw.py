@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lastseen_simulator.world.draw import Dice, Menu, draw_actions
+from lastseen_simulator.world.draw import Dice, Menu, crash, draw_actions, fault
 from lastseen_simulator.world.plan import Action, Plan
 
 __all__ = ["draw_oddspapi"]
@@ -148,6 +148,10 @@ def draw_oddspapi(seed: int) -> Plan:
         del menu["slow"]
     actions = draw_actions(dice, menu, clients=clients, until=heal_at)
     actions += _publications(dice, channels, heal_at)
+    if "scores" in channels and dice.chance(0.12):
+        knobs |= _LONG_REPLAY
+        knobs["server_entry_ids"] = dice.chance(0.5)
+        actions += _interrupted_replay(dice, heal_at)
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="oddspapi",
@@ -165,6 +169,31 @@ def draw_oddspapi(seed: int) -> Plan:
     )
 
 
+_LONG_REPLAY: Final[Mapping[str, Any]] = {
+    "replay_order": "interleaved",
+    "replay_gap_s": 0.1,
+    "resume_window_ms": 60_000,
+}
+
+
+def _interrupted_replay(dice: Dice, until: float) -> list[Action]:
+    """Much is missed; it comes back slowly, among live entries, and the connection ends in it."""
+    at = dice.between(0.3, 0.5) * until
+    missed = {"channel": "scores", "times": dice.whole(3, 6)}
+    made = [
+        Action(at=at - 0.2, what="publish", values={"channel": "scores"}),
+        Action(at=at, what="cut", values={"heard": "both", "keep": 0}),
+        Action(at=at + 0.05, what="publish", values=missed),
+    ]
+    if dice.chance(0.6):
+        drop = {"kind": "drop", "at": f"after replayed {dice.whole(1, 3)}"}
+        made.append(Action(at=at + 0.06, what="fault", values=drop))
+    for number in range(dice.whole(3, 8)):
+        later = round(at + 0.3 + 0.25 * number, 3)
+        made.append(Action(at=later, what="publish", values={"channel": "scores"}))
+    return [each for each in made if each.at < until]
+
+
 def _publications(dice: Dice, channels: tuple[str, ...], until: float) -> list[Action]:
     made: list[Action] = []
     for _ in range(dice.whole(2, 25)):
@@ -174,10 +203,6 @@ def _publications(dice: Dice, channels: tuple[str, ...], until: float) -> list[A
             values["times"] = dice.whole(2, 5)
         made.append(Action(at=dice.between(0.1, until), what="publish", values=values))
     return made
-
-
-def _fault(kind: str, **values: Any) -> dict[str, Any]:
-    return {"what": "fault", "kind": kind, **values}
 
 
 def _cut(dice: Dice) -> dict[str, Any]:
@@ -191,7 +216,7 @@ def _ended_at(dice: Dice) -> dict[str, Any]:
         where = f"inside {dice.one_of(_INSIDE)} byte {dice.whole(0, 40)}"
     else:
         where = dice.one_of(_BOUNDARIES)
-    return _fault(kind, at=where, times=dice.whole(1, 3))
+    return fault(kind, at=where, times=dice.whole(1, 3))
 
 
 def _request(dice: Dice) -> str:
@@ -201,7 +226,7 @@ def _request(dice: Dice) -> str:
 def _status(dice: Dice) -> dict[str, Any]:
     status = dice.one_of((429, 500, 503, 503))
     more = {"retry_after_s": 1} if dice.chance(0.3) else {}
-    return _fault("status", at=_request(dice), status=status, times=dice.whole(1, 4), **more)
+    return fault("status", at=_request(dice), status=status, times=dice.whole(1, 4), **more)
 
 
 def _demand(dice: Dice) -> dict[str, Any]:
@@ -210,14 +235,14 @@ def _demand(dice: Dice) -> dict[str, Any]:
         values["channels"] = [dice.one_of(("scores", "odds", "fixtures"))]
     if dice.chance(0.3):
         values["at"] = dice.one_of(("after login_ok", "after replayed 1", "after resume_complete"))
-    return _fault("snapshot_required", **values)
+    return fault("snapshot_required", **values)
 
 
 def _told_to_move(dice: Dice) -> dict[str, Any]:
     values: dict[str, Any] = {"grace_s": dice.one_of((0, 1, 3))}
     if dice.chance(0.3):
         values["at"] = dice.one_of(("after login_ok", "after replayed 1", "after live 2"))
-    return _fault("reconnect", **values)
+    return fault("reconnect", **values)
 
 
 _FAULTS: Final[Menu] = {
@@ -233,44 +258,40 @@ _FAULTS: Final[Menu] = {
         "seconds": dice.between(0.5, 5.0),
     },
     "silence": lambda dice: {"what": "silence", "seconds": dice.between(0.2, 4.0)},
-    "crash": lambda dice: {
-        "what": "crash",
-        "fate": dice.one_of(("lost", "kept", "torn")),
-        "seconds": dice.between(0.01, 2.0),
-    },
+    "crash": crash,
     "restart": lambda dice: {"what": "restart", "announce": dice.chance(0.5)},
-    "silent restart": lambda _: _fault("restart", how="silent"),
+    "silent restart": lambda _: fault("restart", how="silent"),
     "ended at": _ended_at,
-    "duplicate": lambda dice: _fault(
+    "duplicate": lambda dice: fault(
         "duplicate", at=f"every {dice.whole(1, 3)} data", times=dice.whole(1, 5)
     ),
-    "coalesced": lambda dice: _fault("gap", at=f"every {dice.whole(2, 5)} data", times=2),
-    "lost": lambda dice: _fault("gap", at=f"every {dice.whole(2, 5)} data", loss="lost"),
-    "reorder": lambda dice: _fault("reorder", at=f"every {dice.whole(1, 4)} data", times=2),
-    "malformed": lambda dice: _fault(
+    "coalesced": lambda dice: fault("gap", at=f"every {dice.whole(2, 5)} data", times=2),
+    "lost": lambda dice: fault("gap", at=f"every {dice.whole(2, 5)} data", loss="lost"),
+    "reorder": lambda dice: fault("reorder", at=f"every {dice.whole(1, 4)} data", times=2),
+    "malformed": lambda dice: fault(
         "malformed", at=f"every {dice.whole(2, 6)} data", times=dice.whole(1, 3)
     ),
     "reconnect": _told_to_move,
-    "backpressure": lambda _: _fault("backpressure"),
+    "backpressure": lambda _: fault("backpressure"),
     "demand": _demand,
-    "close": lambda dice: _fault("close", code=dice.one_of((1000, 1001, 1012, 4002))),
-    "closed after login": lambda dice: _fault(
+    "close": lambda dice: fault("close", code=dice.one_of((1000, 1001, 1012, 4002))),
+    "closed after login": lambda dice: fault(
         "clean_close_after_login", at="after login_ok", times=dice.whole(1, 4)
     ),
-    "moved after login": lambda dice: _fault(
+    "moved after login": lambda dice: fault(
         "reconnect_after_login", at="after login_ok", times=dice.whole(1, 4)
     ),
     "status": _status,
-    "truncate": lambda dice: _fault("truncate", at=_request(dice), times=dice.whole(1, 2)),
-    "stale": lambda dice: _fault(
+    "truncate": lambda dice: fault("truncate", at=_request(dice), times=dice.whole(1, 2)),
+    "stale": lambda dice: fault(
         "stale", at=_request(dice), seconds=dice.one_of((0.5, 3.0)), times=dice.whole(1, 3)
     ),
-    "late": lambda dice: _fault("late", at=_request(dice), seconds=dice.between(0.2, 3.0)),
-    "html": lambda dice: _fault("html", at=_request(dice)),
-    "rest stall": lambda dice: _fault("stall", at=_request(dice)),
-    "clock step": lambda dice: _fault("clock_step", offset_ms=dice.one_of((5, 4000, 90_000))),
-    "oddity": lambda dice: _fault("send", text=dice.one_of(_ODDITIES)),
-    "raw": lambda dice: _fault("raw", violation=dice.one_of(("masked", "reserved_bits"))),
+    "late": lambda dice: fault("late", at=_request(dice), seconds=dice.between(0.2, 3.0)),
+    "html": lambda dice: fault("html", at=_request(dice)),
+    "rest stall": lambda dice: fault("stall", at=_request(dice)),
+    "clock step": lambda dice: fault("clock_step", offset_ms=dice.one_of((5, 4000, 90_000))),
+    "oddity": lambda dice: fault("send", text=dice.one_of(_ODDITIES)),
+    "raw": lambda dice: fault("raw", violation=dice.one_of(("masked", "reserved_bits"))),
     "slow": lambda dice: {
         "what": "slow",
         "seconds": dice.between(0.5, 6.0),

@@ -1,7 +1,7 @@
 """A client of OddsPapi: a session with positions, a replica, and a disk that keeps both."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, final
 
@@ -15,31 +15,22 @@ from lastseen.events import Entry, Event
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import SessionOptions
 from lastseen.position import Position
-from lastseen.replica import Replica, ScopeImage, ScopeName
+from lastseen.replica import Replica
 from lastseen.secret import Secret
 from lastseen.session import Session
 from lastseen.snapshots import ScopeKey
 from lastseen_simulator import effects as gateway
 from lastseen_simulator.world.disk import Disk
-from lastseen_simulator.world.host import Host, Socket, revealed
+from lastseen_simulator.world.host import Host, Socket, revealed, shown
+from lastseen_simulator.world.keeping import Image, Record
 from lastseen_simulator.world.network import Wire
 from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
 
-__all__ = ["OddsPapiHost", "Record"]
+__all__ = ["OddsPapiHost"]
 
 _LANGUAGE: Final = "en"
 _SPORTS: Final = (10, 11, 12)
 """All that the market has, so that the state is that of the whole truth."""
-
-
-@final
-@attrs.frozen(eq=False)
-class Record:
-    """What one commit makes durable: the position, the state it describes, and what is known."""
-
-    position: Position = attrs.field(factory=Position)
-    scopes: Mapping[ScopeName, ScopeImage] = attrs.field(factory=dict[ScopeName, ScopeImage])
-    kept: Kept | None = None
 
 
 @final
@@ -48,7 +39,7 @@ class OddsPapiHost(Host[Session]):
     """One life of it."""
 
     watch: OddsPapiWatch
-    disk: Disk[Record]
+    disk: Disk[Record[Kept]]
     options: SessionOptions
     mechanisms: Mechanisms
     key: str = attrs.field(repr=False)
@@ -56,9 +47,7 @@ class OddsPapiHost(Host[Session]):
     life: int = 1
     counted: bool = True
     replica: Replica = attrs.field(init=False)
-    _kept: dict[ScopeName, ScopeImage] = attrs.field(
-        init=False, factory=dict[ScopeName, ScopeImage]
-    )
+    _image: Image = attrs.field(init=False, factory=Image)
     _fetching: set[int] = attrs.field(init=False, factory=set[int])
 
     def __attrs_post_init__(self) -> None:
@@ -74,7 +63,7 @@ class OddsPapiHost(Host[Session]):
         """Starts, from what is durable."""
         record = self.disk.durable
         self.replica.load(record.scopes)
-        self._kept = dict(record.scopes)
+        self._image.load(record.scopes)
         held = {ScopeKey(name, None) for name, _ in record.position.cursors}
         bases = frozenset(held | {ScopeKey(*name) for name in record.scopes})
         self.watch.reborn(record.kept, record.position)
@@ -90,15 +79,14 @@ class OddsPapiHost(Host[Session]):
         """The session logs in."""
         self.watch.logging_in(connection, text)
         if self.setting.trace.told:
-            self.tell("gateway", f"login on {connection}: {_shown(text.replace(self.key, '***'))}")
+            self.tell("gateway", f"login on {connection}: {shown(text.replace(self.key, '***'))}")
         super().sent(connection, text)
 
     def received(self, socket: Socket, frames: list[str | bytes]) -> None:
         """Frames arrived together."""
         if self.setting.trace.told:
             for frame in frames:
-                trace, name = self.setting.trace, f"client {self.setting.number}"
-                trace.tell(self.now, "gateway", name, f"on {socket.number}: {_shown(frame)}")
+                self.hear("gateway", f"on {socket.number}: {shown(frame)}")
 
         def handle(now: float) -> None:
             self.watch.handed(socket.number, frames)
@@ -208,12 +196,11 @@ class OddsPapiHost(Host[Session]):
 
     def _finish(self, fetch: int, answers: tuple[tuple[HttpResponse, int], ...]) -> None:
         self._fetching.discard(fetch)
-        trace, name = self.setting.trace, f"client {self.setting.number}"
-        if trace.told:
+        if self.setting.trace.told:
             statuses = " ".join(str(response.status) for response, _ in answers)
             seen = min(seen for _, seen in answers)
             words = f"answer to fetch {fetch}: {statuses}, as of publication {seen}"
-            trace.tell(self.now, "gateway", name, words)
+            self.hear("gateway", words)
 
         def handle(now: float) -> None:
             good = all(200 <= response.status < 300 for response, _ in answers)
@@ -235,7 +222,7 @@ class OddsPapiHost(Host[Session]):
         if self.disk.busy:
             self.watch.blame("S15", "a second commit while one is under way")
         self.watch.committing(effect.position)
-        record = Record(effect.position, self._image(), self.watch.kept())
+        record = Record(effect.position, self._image.taken(self.replica), self.watch.kept())
         self.tell("disk", f"commit {effect.commit}: {_cursors(effect.position)}")
 
         def done(trouble: str | None) -> None:
@@ -245,30 +232,6 @@ class OddsPapiHost(Host[Session]):
             )
 
         self.disk.write(record, done)
-
-    def _image(self) -> dict[ScopeName, ScopeImage]:
-        """Everything the replica has, fixed now: later events are not in what is committed (R6)."""
-        changes = self.replica.take_changes()
-        for name in changes.removed:
-            self._kept.pop(name, None)
-        for name, image in changes.replaced.items():
-            self._kept[name] = image
-        for name, units in changes.written.items():
-            before = self._kept.get(name)
-            merged = {**(before.units if before is not None else {}), **units}
-            unproven = before.unproven if before is not None else False
-            self._kept[name] = ScopeImage(unproven=unproven, units=merged)
-        return dict(self._kept)
-
-
-_SHOWN: Final = 150
-
-
-def _shown(frame: str | bytes) -> str:
-    text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-    if len(text) > _SHOWN:
-        text = text[:_SHOWN] + "…"
-    return "".join(c if c.isprintable() else "·" for c in text)
 
 
 def _named(event: Event) -> str:
@@ -288,4 +251,4 @@ def _said(event: Event) -> str:
         case Entry():
             return f"entry {event.channel} {event.id} ({event.source.value})"
         case _:
-            return _shown(str(event))
+            return shown(str(event))

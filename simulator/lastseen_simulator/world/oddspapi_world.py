@@ -14,10 +14,11 @@ from lastseen_simulator.verdict import compare
 from lastseen_simulator.world.clock import Clock
 from lastseen_simulator.world.disk import Disk
 from lastseen_simulator.world.host import Setting
+from lastseen_simulator.world.keeping import Record
 from lastseen_simulator.world.ledger import Ledger
 from lastseen_simulator.world.network import Network
-from lastseen_simulator.world.oddspapi_host import OddsPapiHost, Record
-from lastseen_simulator.world.oddspapi_watch import OddsPapiWatch
+from lastseen_simulator.world.oddspapi_host import OddsPapiHost
+from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
 from lastseen_simulator.world.plan import Plan, tuples
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import SocketWatch
@@ -63,6 +64,14 @@ class OddsPapiCast:
         self.core = Gateway(options, rng=rng, wall_ms_at_zero=WALL_MS)
         self.ledger = Ledger(self.core.truth, lag_s=options.snapshot_lag_s)
 
+    def read(self) -> None:
+        """Takes in what the gateway has published."""
+        self.ledger.read()
+
+    def seen(self, path: str) -> int:
+        """How far the truth had come that the newest answer was made from."""
+        return self.ledger.seen(path)
+
     def watch(self, client: int) -> OddsPapiWatch:
         """Watches one client."""
         options, settings = self.options, self.plan.settings
@@ -88,13 +97,18 @@ class OddsPapiCast:
             once=not settings.get("small_ring", False),
         )
 
-    def disk(self, client: int) -> Disk[Record]:
+    def disk(self, client: int) -> Disk[Record[Kept]]:
         """The disk of one client."""
         rng = random.Random(f"{self.plan.seed} disk {client}")
         return Disk(self.clock, rng, self.plan.disk_s, Record())
 
     def host(
-        self, network: Network, client: int, life: int, disk: Disk[Record], watch: OddsPapiWatch
+        self,
+        network: Network,
+        client: int,
+        life: int,
+        disk: Disk[Record[Kept]],
+        watch: OddsPapiWatch,
     ) -> OddsPapiHost:
         """Another life of a client."""
         settings = self.plan.settings

@@ -13,6 +13,8 @@ from lastseen_simulator.world.network import Network
 from lastseen_simulator.world.oddspapi_world import OddsPapiCast
 from lastseen_simulator.world.outcome import Outcome
 from lastseen_simulator.world.plan import Action, Plan
+from lastseen_simulator.world.polymarket_us_world import PolymarketUSCast
+from lastseen_simulator.world.polynode_world import PolyNodeCast
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import BrokenInvariantError, Violation
 
@@ -24,7 +26,11 @@ STEPS_MAX: Final = 200_000
 LOOK_S: Final = 0.25
 """Between two looks whether everything is in order again."""
 
-_CASTS: Final[Mapping[str, type[Any]]] = {"oddspapi": OddsPapiCast}
+_CASTS: Final[Mapping[str, type[Any]]] = {
+    "oddspapi": OddsPapiCast,
+    "polynode": PolyNodeCast,
+    "polymarket-us": PolymarketUSCast,
+}
 
 
 def play(plan: Plan, *, mechanisms: Mechanisms | None = None, told: bool = False) -> Outcome:
@@ -64,8 +70,8 @@ class World:
             seed=self.plan.seed,
             latency_s=self.plan.latency_s,
             jitter_s=self.plan.jitter_s,
-            settled=self.cast.ledger.read,
-            seen=self.cast.ledger.seen,
+            settled=self.cast.read,
+            seen=self.cast.seen,
         )
 
     def run(self) -> Outcome:
@@ -130,7 +136,8 @@ class World:
         self.network.heal()
         self.network.core.heal()
         for client, host in enumerate(self.hosts):
-            self.disks[client].held_until, self.disks[client].failures = 0.0, 0
+            disk = self.disks[client]
+            disk.held_until, disk.failures, disk.ambush = 0.0, 0, None
             if host is None:
                 self.launch(client)
             else:

@@ -8,6 +8,7 @@ import attrs
 
 from lastseen_simulator.explore.clients import CLIENT_COPIER, CLIENT_PRINTS, Client
 from lastseen_simulator.explore.copying import Copier
+from lastseen_simulator.explore.oddspapi import CAST
 from lastseen_simulator.explore.scopes import Bounds, Situation
 from lastseen_simulator.explore.venues import VENUE_COPIER, VENUE_PRINTS, Venue
 from lastseen_simulator.explore.worlds import State, World
@@ -91,7 +92,7 @@ def busy_state(world: World) -> State:
 
 
 def test_a_session_and_its_copy_go_the_same_way_without_meeting() -> None:
-    world = World((Situation(name="busy", bounds=Bounds(publish=2)),))
+    world = World(CAST, (Situation(name="busy", bounds=Bounds(publish=2)),))
     original = world.client(busy_state(world))
     before = CLIENT_PRINTS.written(original, now=original.now)
     first: Client = CLIENT_COPIER.copy(original)

@@ -11,14 +11,17 @@ from lastseen_conformance.cases.oddspapi.scripts import (
     comes_back,
     enter,
     feed,
+    looked_again,
     made,
     settled,
     whole,
 )
-from lastseen_conformance.history import Connected, Ended, History, Struck
+from lastseen_conformance.history import History, Struck
+from lastseen_conformance.judges.oddspapi_connections import left_alone
 from lastseen_conformance.judges.oddspapi_reports import reports
 from lastseen_conformance.judges.oddspapi_wire import Wire
 from lastseen_conformance.steps import Condition, Linger, Place, Publish, Steps, Wait, now
+from lastseen_conformance.timers import TIMERS
 from lastseen_simulator.faults import Fault
 
 __all__ = ["CASES"]
@@ -35,6 +38,9 @@ FAR_AHEAD_MS: Final = 4_102_444_800_000
 LOOK_S: Final = 0.6
 """How long to look whether a client does something that it should not."""
 
+LOOK_TWICE_S: Final = TIMERS["verify_after_s"] * 1.5
+"""So long that what it fetched for nothing is fetched once more, because its age is unknown."""
+
 
 def _struck(history: History) -> int | None:
     struck = next(history.of(Struck), None)
@@ -42,33 +48,7 @@ def _struck(history: History) -> int | None:
 
 
 def _left_alone(rule: str, *, fetches: bool = True) -> Judge:
-    """Nothing came of it: the connection stays, and no snapshot is fetched for it.
-
-    A client may look again at an unproven base at any time, once; so only what is asked for again
-    and again counts.
-    """
-
-    def judge(history: History) -> Iterator[Finding]:
-        start = _struck(history)
-        if start is None:
-            return
-        moved = [m for m in (*history.of(Connected), *history.of(Ended)) if m.n > start]
-        if moved:
-            yield broken(rule, "it left the connection", moved[0].n)
-            return
-        if fetches:
-            seen: dict[tuple[str, str], int] = {}
-            for query in history.view(Wire).queries.values():
-                if query.n <= start:
-                    continue
-                key = (query.path, json.dumps(dict(query.query), sort_keys=True))
-                seen[key] = seen.get(key, 0) + 1
-                if seen[key] > 1:
-                    yield broken(rule, f"{query.path} was fetched again and again", query.n)
-                    return
-        yield kept(rule)
-
-    return judge
+    return left_alone(rule, _struck, fetches=fetches)
 
 
 def _injected(**fault: Any) -> Script:
@@ -78,7 +58,7 @@ def _injected(**fault: Any) -> Script:
         yield from enter(scene)
         yield from feed(scene, "fixtures", "scores")
         yield now(**fault)
-        yield Linger(seconds=LOOK_S, why="nothing has to happen")
+        yield Linger(seconds=LOOK_TWICE_S, why="nothing has to happen")
         yield from feed(scene, "scores")
         yield from agree(scene)
 
@@ -112,6 +92,7 @@ def spoilt_entry(scene: Scene) -> Steps:
     """An entry arrives with its second half missing; what it said is lost."""
     yield from enter(scene)
     yield from feed(scene, "scores")
+    yield from looked_again(scene)
     yield Place(Fault(kind="malformed", at="before live 2 of scores"))
     yield Publish("scores")
 
@@ -182,7 +163,7 @@ def skips(scene: Scene) -> Steps:
     yield Place(Fault(kind="gap", at="before live 2 of odds", loss="coalesced"))
     yield from feed(scene, "scores")
     yield Publish("odds", count=6)
-    yield Linger(seconds=LOOK_S, why="nothing has to happen")
+    yield Linger(seconds=LOOK_TWICE_S, why="nothing has to happen")
     yield from feed(scene, "scores")
     yield from agree(scene)
 

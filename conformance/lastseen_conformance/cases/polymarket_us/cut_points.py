@@ -19,7 +19,7 @@ from lastseen_conformance.cases.polymarket_us.scripts import (
 from lastseen_conformance.history import History, ServerFrame
 from lastseen_conformance.judges.polymarket_us import applied
 from lastseen_conformance.judges.polymarket_us_wire import PmWire
-from lastseen_conformance.steps import Drop, Linger, Place, Start, Steps, Wait
+from lastseen_conformance.steps import Drop, Place, Start, Steps, Wait
 from lastseen_simulator.faults import Fault
 
 __all__ = ["CASES"]
@@ -58,7 +58,7 @@ def _second(stream: str, fault: Fault) -> Script:
         yield Drop()
         missed = yield change(stream, 2)
         yield from again(2)
-        yield Linger(seconds=0.6, why="the stream may go on", until=_second_is_cut)
+        yield Wait(until=_second_is_cut, what="the stream is cut")
         yield from _told(scene, stream, 3)
         yield from again(3)
         if stream in NAMED and stream != "orders":
@@ -134,7 +134,7 @@ def _cases() -> Iterator[Case]:
         ("orders", "first", "snapshot", _first, 1),
         ("orders", "first", "live 1", _first, 1),
         ("orders", "second", "snapshot", _second, 2),
-        ("orders", "second", "replayed 1", _second, 2),
+        ("trade_capture", "second", "replayed 1", _second, 2),
         ("drop_copy", "first", "live 1", _first, 1),
         ("drop_copy", "second", "replayed 1", _second, 2),
     ):
@@ -145,7 +145,7 @@ def _cases() -> Iterator[Case]:
                 slug = f"{side}-{record}".replace(" ", "-")
                 judge: Judge = _not_from_a_part if side == "inside" else nothing
                 rules = f"{COMES_BACK} {CUT}" if side == "inside" else COMES_BACK
-                rules += " pm.state.agrees" if stream == "orders" else " pm.apply.all"
+                rules += " pm.apply.all" if stream == "drop_copy" else " pm.state.agrees"
                 yield made(
                     f"cut/{stream.replace('_', '-')}-{scenario}/{slug}-{how}",
                     f"The {scenario} stream of {stream} ends ({how}) {at}",

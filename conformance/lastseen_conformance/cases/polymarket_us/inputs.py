@@ -109,7 +109,7 @@ def _lying(text: str) -> Script:
 
     def play(scene: Scene) -> Steps:
         at = f"on request {path('orders')} 1"
-        yield Place(Fault(kind="content_type", at=at, text=text))
+        yield Place(Fault(kind="content_type", at=at, text=text, times=0))
         yield ordered("o-old")
         yield from enter(scene)
         yield from agree(scene, LYING)

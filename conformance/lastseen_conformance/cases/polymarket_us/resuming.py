@@ -94,7 +94,7 @@ MATRIX: Final[tuple[Row, ...]] = (
     Row(
         slug="refuses",
         title="refuses it with 400",
-        streams=("orders", "drop_copy", "trade_capture"),
+        streams=("drop_copy", "trade_capture"),
         known=False,
         knobs={"refused_token": "status"},
         fault=_refusal,
@@ -103,7 +103,7 @@ MATRIX: Final[tuple[Row, ...]] = (
     Row(
         slug="refuses-inside",
         title="refuses it inside an answer that began well",
-        streams=("orders", "drop_copy", "trade_capture"),
+        streams=("drop_copy", "trade_capture"),
         known=False,
         fault=_refusal,
         meanwhile=(1,),
@@ -151,13 +151,14 @@ def _lost(row: Row, stream: str, changes: int) -> Script:
     def play(scene: Scene) -> Steps:
         yield from enter(scene)
         yield from happens(scene, stream, 1)
+        yield from happens(scene, stream, 2)
         yield from digest(scene)
         if row.fault is not None:
             yield Place(row.fault(stream))
         yield Restart() if row.restart else Drop()
         missed: list[str] = []
         for number in range(changes):
-            missed += yield change(stream, 2 + number)
+            missed += yield change(stream, 3 + number)
         yield from _back(row, scene, stream)
         yield Linger(seconds=0.2, why="the stream may go on")
         if row.known and stream in NAMED:

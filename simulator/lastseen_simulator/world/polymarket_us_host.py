@@ -1,0 +1,179 @@
+"""A client of one Polymarket US stream: a stream session, a replica, and a disk that keeps both."""
+
+import random
+from collections.abc import Sequence
+from typing import Any, final
+
+import attrs
+
+from lastseen.accounts import Account
+from lastseen.dialect import End
+from lastseen.dialects.polymarket_us import PolymarketUS
+from lastseen.effects import Commit, Connect, Effect, Subscribe
+from lastseen.errors import PayloadError
+from lastseen.events import Entry, Event
+from lastseen.mechanisms import Mechanisms
+from lastseen.options import StreamOptions
+from lastseen.replica import Replica
+from lastseen.secret import Secret
+from lastseen.snapshots import ScopeKey
+from lastseen.stream_session import StreamSession
+from lastseen_simulator import effects as gateway
+from lastseen_simulator.world.disk import Disk
+from lastseen_simulator.world.host import Host, Socket, revealed, shown
+from lastseen_simulator.world.keeping import Image, Record
+from lastseen_simulator.world.network import Wire
+from lastseen_simulator.world.polymarket_us_watch import Kept, PolymarketUSWatch
+
+__all__ = ["PolymarketUSHost"]
+
+
+@final
+@attrs.define(eq=False)
+class PolymarketUSHost(Host[StreamSession]):
+    """One life of it."""
+
+    watch: PolymarketUSWatch
+    disk: Disk[Record[Kept]]
+    dialect: PolymarketUS
+    options: StreamOptions
+    mechanisms: Mechanisms
+    key: str = attrs.field(repr=False)
+    replica: Replica = attrs.field(init=False)
+    _image: Image = attrs.field(init=False, factory=Image)
+
+    def __attrs_post_init__(self) -> None:
+        rng = random.Random(f"{self.setting.rng.random()} session")
+        self.session = StreamSession(
+            self.dialect, rng, self.options, Account(), self.mechanisms, key=Secret(self.key)
+        )
+        self.replica = Replica(self.dialect, tracked=True)
+
+    def begin(self) -> None:
+        """Starts, from what is durable."""
+        record = self.disk.durable
+        self.replica.load(record.scopes)
+        self._image.load(record.scopes)
+        channel = self.watch.channel
+        known = bool(record.scopes) or record.position.token(channel) is not None
+        bases = frozenset({ScopeKey(channel, None)}) if known else frozenset[ScopeKey]()
+        self.watch.reborn(record.kept, record.position)
+        self.step(lambda now: self.session.handle_begin(record.position, bases, now=now))
+
+    def dial(self, effect: Connect, socket: Socket) -> Wire:
+        """Opens a connection."""
+        self.tell("gateway", f"connect {effect.connection}")
+        return self.setting.network.dial(self.setting.number, None, socket)
+
+    def answered(self, socket: Socket, headers: Sequence[tuple[str, str]]) -> None:
+        """The head of a success came."""
+        kind = {name.lower(): value for name, value in headers}.get("content-type")
+        self.hear("gateway", f"on {socket.number}: 200 {kind}")
+        self.watch.granted(socket.number)
+        self.step(lambda now: self.session.handle_answered(socket.number, kind, now=now))
+
+    def received(self, socket: Socket, frames: list[str | bytes]) -> None:
+        """Pieces of the body arrived together."""
+        pieces = [each.encode() if isinstance(each, str) else each for each in frames]
+        if self.setting.trace.told:
+            for piece in pieces:
+                self.hear("gateway", f"on {socket.number}: {shown(piece)}")
+
+        def handle(now: float) -> None:
+            self.watch.handed(socket.number, pieces)
+            self.session.handle_frames(socket.number, pieces, now=now)
+
+        self.step(handle)
+
+    def end_of(self, code: int | None, reason: str) -> End:
+        """The end of a body, or its cut."""
+        del reason
+        return End(reason="the body was cut" if code is None else "the body ended")
+
+    def closed(self, socket: Socket, end: Any) -> None:
+        """A connection has ended."""
+        self.watch.lost(socket.number)
+        self.tell("application", f"connection {socket.number} has ended: {end.reason}")
+        super().closed(socket, end)
+
+    def closing(self, connection: int) -> None:
+        """The session lets a connection go."""
+        self.watch.lost(connection)
+
+    def resync(self) -> None:
+        """The application wants a fresh snapshot."""
+        self.watch.moving = True
+        self.step(lambda now: self.session.handle_resync(now=now))
+        self.watch.moving = False
+
+    def apply(self, event: Event) -> bool:
+        """The application takes an event."""
+        if isinstance(event, Entry):
+            if self.setting.rejects:
+                self.setting.rejects -= 1
+                self.watch.rejected(event)
+                self.tell("application", f"rejects {event.channel} {event.id}")
+                return False
+            try:
+                self.dialect.units(event)
+            except PayloadError:
+                return False
+        self.watch.told(event)
+        self.replica.apply(event)
+        trace = self.setting.trace
+        trace.note(self.now, type(event).__name__, str(getattr(event, "id", "")))
+        if trace.told:
+            words = f"entry {event.id}" if isinstance(event, Entry) else str(event)
+            self.tell("application", shown(words))
+        return True
+
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return super().busy() or self.disk.busy
+
+    def watched(self) -> None:
+        """After every step."""
+        self.watch.stepped(
+            self.session.position, self.session.counters(), idle=not self.session.waiting
+        )
+
+    def do_more(self, effect: Effect) -> None:
+        """Requests and commits."""
+        match effect:
+            case Subscribe():
+                self._subscribe(effect)
+            case Commit():
+                self._commit(effect)
+            case _:
+                raise AssertionError(f"a stream with a key wants no {type(effect).__name__}")
+
+    def _subscribe(self, effect: Subscribe) -> None:
+        socket, request = self.sockets.get(effect.connection), effect.request
+        if socket is None or socket.wire is None:
+            return
+        body = request.body.reveal()
+        self.watch.asking(effect.connection, body)
+        self.tell("gateway", f"on {effect.connection}: POST {request.path} {shown(body)}")
+        http = gateway.HttpRequest(
+            method="POST",
+            path=request.path,
+            headers=revealed(request.headers),
+            body=body.encode(),
+        )
+        self.setting.network.request(socket.wire, http)
+
+    def _commit(self, effect: Commit) -> None:
+        if self.disk.busy:
+            self.watch.blame("S15", "a second commit while one is under way")
+        self.watch.committing(effect.position)
+        record = Record(effect.position, self._image.taken(self.replica), self.watch.kept())
+        token = "a token" if effect.position.tokens else "no token"
+        self.tell("disk", f"commit {effect.commit}: {token}")
+
+        def done(trouble: str | None) -> None:
+            self.tell("disk", f"commit {effect.commit}: {trouble or 'durable'}")
+            self.step(
+                lambda now: self.session.handle_committed(effect.commit, trouble=trouble, now=now)
+            )
+
+        self.disk.write(record, done)

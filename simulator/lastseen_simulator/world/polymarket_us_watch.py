@@ -1,0 +1,287 @@
+"""What must hold of a client of one Polymarket US stream, judged from its bodies and its events."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, final
+
+import attrs
+import msgspec
+
+from lastseen.events import Entry, Event, Gap, StateSnapshot, StatusChanged
+from lastseen.position import Position
+from lastseen.shapes import as_list, as_object
+from lastseen.states import ScopeState
+from lastseen.status import Counters
+from lastseen.stream_messages import StreamEntry
+from lastseen_simulator.gateways import Truth
+from lastseen_simulator.world.polymarket_us_marks import PolymarketUSMarks
+from lastseen_simulator.world.watching import SocketWatch, Watch
+
+__all__ = ["EVENTS", "Kept", "PolymarketUSWatch"]
+
+EVENTS: Final = ("orders", "drop_copy")
+"""Streams whose entries are executions, named by their ids (`facts/polymarket_us.md` §4)."""
+
+_WITH_SNAPSHOT: Final = ("orders", "positions")
+_ITEMS: Final = {"orders": "executions", "drop_copy": "executions", "positions": "positions"}
+_GOOD: Final = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
+
+
+@final
+@attrs.frozen(eq=False)
+class Kept:
+    """What a watch has to go back to when its client restarts from a commit."""
+
+    told: int
+    """How many executions had been told."""
+
+
+@final
+@attrs.define(eq=False, kw_only=True)
+class PolymarketUSWatch(Watch):
+    """Follows executions by id, tokens by what came before them, and claims by what came at all."""
+
+    truth: Truth
+    sockets: SocketWatch
+    channel: str
+    prompt: bool = True
+    strict: bool = True
+    """No cap is so small, and nothing so odd, that entries are legally dropped."""
+    verdicts: dict[str, int] = attrs.field(factory=dict[str, int])
+    deliveries: int = 0
+    claim: ScopeState = ScopeState.COLD
+    fed_since: float | None = None
+    """When this durable life first had a stream that counted."""
+    gaps: int = 0
+    moving: bool = False
+    """The application asks for a new stream just now."""
+    inclusive: bool = False
+    """A resume brings the entry of its token once more, and nobody can know that it was told."""
+    _bodies: dict[int, bytes] = attrs.field(factory=dict[int, bytes])
+    _token_sent: dict[int, bool] = attrs.field(factory=dict[int, bool])
+    _owner: int | None = None
+    _based: bool = False
+    """A whole snapshot came over the present connection."""
+    _updated: bool = False
+    _arrivals: list[str] = attrs.field(factory=list[str])
+    """Ids of executions in the order in which they came, over all lives."""
+    _since: int = 0
+    """What came before has been replaced by a base, or owned up to by a gap."""
+    _tokens: dict[str, int] = attrs.field(factory=dict[str, int])
+    """Token → how many executions had come with it."""
+    _handed: set[str] = attrs.field(factory=set[str])
+    _told: set[str] = attrs.field(factory=set[str])
+    _heard_in_life: set[str] = attrs.field(factory=set[str])
+    _order: list[str] = attrs.field(factory=list[str])
+    _fresh: list[str] = attrs.field(factory=list[str])
+    _position: Position = attrs.field(factory=Position)
+    seen: PolymarketUSMarks = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: PolymarketUSMarks(self.marks), takes_self=True),
+    )
+
+    # Its lives.
+
+    def kept(self) -> Kept:
+        """What a commit of this moment contains."""
+        return Kept(len(self._order))
+
+    def reborn(self, kept: Kept | None, position: Position) -> None:
+        """The client starts from what was durable."""
+        self.sockets.reborn()
+        length = kept.told if kept is not None else 0
+        for key in self._order[length:]:
+            self._told.discard(key)
+        del self._order[length:]
+        self._bodies.clear()
+        self._token_sent.clear()
+        self._heard_in_life.clear()
+        self._fresh.clear()
+        self._owner, self.claim, self._position = None, ScopeState.COLD, position
+        self.fed_since = None
+        self._check_token(position, "what was durable")
+        # What came in earlier lives comes again, or is replaced.
+        self._since = len(self._arrivals)
+
+    # What goes out.
+
+    def asking(self, connection: int, body: str) -> None:
+        """INV-S1, S4: the request, as it leaves."""
+        if connection in self._token_sent:
+            self.blame("S15", f"a second request on connection {connection}")
+        request = msgspec.json.decode(body, type=dict[str, Any])
+        token = request.get("resumeToken")
+        self._token_sent[connection] = token is not None
+        if isinstance(token, str):
+            self._check(token, "a request")
+
+    def committing(self, position: Position) -> None:
+        """INV-S2: what is about to become durable, together with the present state."""
+        self._check_token(position, "a commit")
+
+    def _check_token(self, position: Position, what: str) -> None:
+        token = position.token(self.channel)
+        if token is not None:
+            self._check(token.reveal(), what)
+
+    def _check(self, token: str, what: str) -> None:
+        reached = self._tokens.get(token)
+        if reached is None:
+            self.blame("S4", f"{what} has a token that was never delivered")
+        for key in self._arrivals[self._since : reached]:
+            if key not in self._told:
+                self.blame("S1", f"{what} has a token from after {key}, which was never told")
+
+    # What comes in.
+
+    def granted(self, connection: int) -> None:
+        """The head of a success came."""
+        self._bodies[connection] = b""
+
+    def lost(self, connection: int) -> None:
+        """A connection is over, or was let go."""
+        self._bodies.pop(connection, None)
+        if connection == self._owner:
+            self._owner = None
+            self.sockets.lost(planned=self.moving)
+            self.seen.dropped()
+        self._fresh.clear()
+
+    def handed(self, connection: int, pieces: Iterable[bytes]) -> None:
+        """Pieces of a body are about to be handed to the session."""
+        before = self._bodies.get(connection)
+        if before is None:
+            return
+        *lines, rest = (before + b"".join(pieces)).split(b"\n")
+        self._bodies[connection] = rest
+        if rest:
+            self.seen.part()
+        for line in lines:
+            if line.strip():
+                self._record(connection, line)
+
+    def _record(self, connection: int, line: bytes) -> None:
+        try:
+            read = as_object(msgspec.json.decode(line)) or {}
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            self.seen.garbled()
+            return
+        record: Mapping[str, Any] = as_object(read.get("result")) or read
+        if self._owner != connection:
+            self._owner = connection
+            self._based = self._updated = False
+            self.sockets.good_from_now()
+            if self.fed_since is None:
+                self.fed_since = self.clock.now
+            self.seen.begun(resumes=self._token_sent.get(connection, False))
+        if (error := read.get("error")) is not None:
+            self.seen.failed(error)
+        elif (snapshot := as_object(record.get("snapshot"))) is not None:
+            self._based |= snapshot.get("eof", True) is not False
+            self._since = len(self._arrivals)
+            self.seen.snapshot(whole=self._based)
+        elif "heartbeat" not in record:
+            self._updated = True
+            self._update(record)
+        token = record.get("resumeToken")
+        if isinstance(token, str):
+            self._tokens[token] = len(self._arrivals)
+
+    def _update(self, record: Mapping[str, Any]) -> None:
+        update: Mapping[str, Any] = as_object(record.get("update")) or record
+        name = _ITEMS.get(self.channel)
+        items: Sequence[object] = as_list(update.get(name)) or () if name is not None else ()
+        self.deliveries += max(1, len(items))
+        self.seen.update(based=self._based, snapshots=self.channel in _WITH_SNAPSHOT)
+        if self.channel not in EVENTS:
+            return
+        for item in items:
+            key = (as_object(item) or {}).get("id")
+            if not isinstance(key, str):
+                continue
+            if key in self._handed:
+                self.seen.repeated()
+            self._handed.add(key)
+            self._arrivals.append(key)
+            self._fresh.append(key)
+
+    # What the application is told.
+
+    def told(self, event: Event) -> None:
+        """An event that the application takes."""
+        match event:
+            case Entry():
+                self._entry(event)
+            case StatusChanged():
+                self._claim(event)
+            case Gap():
+                self.gaps += 1
+                self._since = len(self._arrivals)
+                self._fresh.clear()
+                self.seen.gap()
+            case StateSnapshot():
+                self.seen.rebased()
+            case _:
+                self.seen.told(event)
+
+    def _entry(self, entry: Entry) -> None:
+        key = entry.id
+        self._count("applied")
+        if self.channel not in EVENTS or key is None:
+            return
+        if key not in self._handed:
+            self.blame("S7", f"tells of {key}, which nobody delivered")
+        repeated = isinstance(entry, StreamEntry) and entry.repeated
+        once_more = self.inclusive and key not in self._heard_in_life
+        if key in self._told and not (repeated or once_more) and self.strict:
+            self.blame("S5", f"tells of {key} twice")
+        self._told.add(key)
+        self._heard_in_life.add(key)
+        self._order.append(key)
+
+    def rejected(self, entry: Entry) -> None:
+        """The application cannot use an entry, which is dealt with by that."""
+        self._count("quarantined")
+        self.strict = False
+        if entry.id is not None:
+            self._told.add(entry.id)
+            self._order.append(entry.id)
+
+    def _claim(self, change: StatusChanged) -> None:
+        self.claim = change.state
+        if change.state is not ScopeState.SYNCED or not self.prompt or self._owner is None:
+            return
+        resumed = self._token_sent.get(self._owner, False)
+        if self.channel in _WITH_SNAPSHOT and not (self._based or resumed):
+            self.blame("S10", f"calls {self.channel} synced before any snapshot came")
+
+    def stepped(self, position: Position, counters: Mapping[str, Counters], *, idle: bool) -> None:
+        """INV-S1, S10, S21, after every step."""
+        for channel, row in counters.items():
+            if not row.conserved:
+                self.blame("S21", f"{channel}: {row}")
+        if position != self._position:
+            self._position = position
+            if idle:
+                self._check_token(position, "the position")
+        if not (idle and self.prompt and self.strict) or self.claim not in _GOOD:
+            return
+        for key in self._fresh:
+            if key not in self._told:
+                self.blame("S10", f"{self.channel} is {self.claim.value}, and {key} is nowhere")
+        self._fresh.clear()
+
+    def missing(self) -> str | None:
+        """An execution that never came, although no gap was told."""
+        if self.channel not in EVENTS or self.gaps or not self.strict or self.fed_since is None:
+            return None
+        withheld = {each["entryId"] for each in self.truth.records if each["kind"] == "withheld"}
+        for record in self.truth.records:
+            if record["kind"] != "entry" or record["channel"] != self.channel:
+                continue
+            key = record["entryId"]
+            if record["at"] > self.fed_since and key not in self._told and key not in withheld:
+                return f"{key} never came, and no gap tells of it"
+        return None
+
+    def _count(self, verdict: str) -> None:
+        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1

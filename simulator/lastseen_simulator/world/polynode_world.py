@@ -1,0 +1,143 @@
+"""The world of PolyNode: its gateway, its clients, and what has to be true in the end."""
+
+import random
+from collections.abc import Mapping
+from typing import Any, Final, final
+
+import attrs
+
+from lastseen.dialects.polynode.dialect import Plan as AccountPlan
+from lastseen.dialects.polynode.events import PRESETS, Preset
+from lastseen.mechanisms import Mechanisms
+from lastseen.options import HistoryOptions
+from lastseen_simulator.polynode.core import PolyNodeGateway
+from lastseen_simulator.polynode.options import DEMO_KEY, PolyNodeOptions
+from lastseen_simulator.world.clock import Clock
+from lastseen_simulator.world.disk import Disk
+from lastseen_simulator.world.host import Setting
+from lastseen_simulator.world.network import Network
+from lastseen_simulator.world.plan import Plan, tuples
+from lastseen_simulator.world.polynode_host import PolyNodeHost
+from lastseen_simulator.world.polynode_watch import PolyNodeWatch
+from lastseen_simulator.world.trace import Trace
+from lastseen_simulator.world.watching import SocketWatch
+
+__all__ = ["PolyNodeCast"]
+
+WALL_MS: Final = 1_790_000_000_000
+_ASKS: Final = 4
+"""Requests that may go unanswered before the one that counts."""
+
+_UNSTEADY: Final = ("restart", "clock_step", "confirmation_in_snapshot_only", "lose_confirmation")
+_KNOBS: Final[Mapping[str, Any]] = {"rate": 0.0, "price_feed_s": 0.0, "plan": "enterprise"}
+"""Only the plan lets something happen."""
+
+
+@final
+@attrs.define(eq=False)
+class PolyNodeCast:
+    """Who plays, in a run of PolyNode."""
+
+    plan: Plan
+    mechanisms: Mechanisms
+    clock: Clock
+    trace: Trace
+    marks: set[str]
+    core: PolyNodeGateway = attrs.field(init=False)
+    options: HistoryOptions = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.options = HistoryOptions(**self.plan.options)
+        knobs: dict[str, Any] = {**_KNOBS, **tuples(self.plan.knobs)}
+        rng = random.Random(f"{self.plan.seed} gateway")
+        self.core = PolyNodeGateway(PolyNodeOptions(**knobs), rng=rng, wall_ms_at_zero=WALL_MS)
+
+    def read(self) -> None:
+        """The truth is read at the end."""
+
+    def seen(self, path: str) -> int:
+        """Nothing is asked for over HTTP."""
+        del path
+        return 0
+
+    def watch(self, client: int) -> PolyNodeWatch:
+        """Watches one client."""
+        options, settings = self.options, self.plan.settings
+        sockets = SocketWatch(
+            client=client,
+            clock=self.clock,
+            marks=self.marks,
+            base_s=options.backoff_base_s,
+            cap_s=options.backoff_cap_s,
+            stable_after_s=options.stable_after_s,
+            messages_per_s=options.messages_per_s,
+            sockets_max=1,
+        )
+        types = frozenset[str]().union(*(PRESETS[Preset(each)] for each in self.plan.channels))
+        befallen = {action.values.get("kind", action.what) for action in self.plan.actions}
+        return PolyNodeWatch(
+            client=client,
+            clock=self.clock,
+            marks=self.marks,
+            truth=self.core.truth,
+            sockets=sockets,
+            types=types,
+            timeout_s=options.pending_timeout_s,
+            strict=not settings.get("nasty", False),
+            prompt=not settings.get("slow", False),
+            steady=befallen.isdisjoint(_UNSTEADY),
+        )
+
+    def disk(self, client: int) -> Disk[None]:
+        """A disk on which nothing is written."""
+        return Disk(self.clock, random.Random(f"{self.plan.seed} disk {client}"), 0.01, None)
+
+    def host(
+        self, network: Network, client: int, life: int, disk: Disk[None], watch: PolyNodeWatch
+    ) -> PolyNodeHost:
+        """Another life of a client."""
+        del disk
+        settings = self.plan.settings
+        setting = Setting(
+            clock=self.clock,
+            network=network,
+            trace=self.trace,
+            number=client,
+            rng=random.Random(f"{self.plan.seed} client {client} {life}"),
+            one_by_one=settings.get("one_by_one", False),
+            linger_s=settings.get("linger_s", 0.0),
+        )
+        account = AccountPlan(
+            snapshot_count_max=settings.get("count_max", 20),
+            lookback_ms=settings.get("lookback_ms", 30_000),
+        )
+        return PolyNodeHost(
+            setting,
+            watch.sockets,
+            watch,
+            self.plan.channels,
+            account,
+            settings.get("compress", False),
+            self.options,
+            self.mechanisms,
+            DEMO_KEY,
+        )
+
+    def difference(self, host: PolyNodeHost, spared: frozenset[str]) -> str | None:
+        """INV-L1, L2: what of a client is not as it should be."""
+        del spared
+        status = host.session.status()
+        for each in status.subscriptions:
+            if each.state.value not in ("live", "refused"):
+                return f"{each.subscription} is {each.state.value}"
+        if status.items.pending:
+            return f"{status.items.pending} items are pending"
+        return host.watch.missing()
+
+    def bound_s(self) -> float:
+        """B of INV-L1: how long everything may take to be in order again."""
+        o = self.options
+        notice_s = o.ping_interval_s + o.ping_timeout_s + o.close_timeout_s
+        connect_s = max(o.backoff_cap_s, o.limit_backoff_s) + o.connect_timeout_s
+        asking_s = _ASKS * (o.login_timeout_s + o.history_timeout_s) + o.history_interval_s
+        return notice_s + 2 * (connect_s + asking_s) + o.pending_timeout_s
