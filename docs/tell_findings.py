@@ -72,7 +72,7 @@ def part(sample: Sample, results: dict[str, Any]) -> Iterator[str]:
     yield f"{played} cases, one of each template: {told}."
     if sample.left_out:
         reasons = sorted(set(sample.left_out.values()))
-        yield f"{len(sample.left_out)} templates are left out: {'; '.join(reasons)}."
+        yield f"Left out ({len(sample.left_out)}): {'; '.join(reasons)}."
     for rule_id, case, text, number in findings_of(results):
         rule = RULES[rule_id]
         picture = PICTURES / f"{sample.name}.{rule_id}.svg"
