@@ -114,7 +114,7 @@ def test_a_client_is_ok_everywhere(name: str, tmp_path: Path) -> None:
             "oddspapi/resume/epoch-changed-before-verdict",
             "op.resume.cursor-of-epoch",
         ),
-        ("polynode-sdk", "polynode/connect/http-401", "pn.connect.rejected-stops"),
+        ("polynode-sdk", "polynode/connect/refuse", "pn.subscribe.again"),
     ],
 )
 async def test_a_vendors_client_breaks_what_the_page_says(name: str, case: str, rule: str) -> None:
