@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lastseen_conformance.rules import RULES
-from lastseen_conformance.samples import DIALECTS, SAMPLES, Sample, results_folder
+from lastseen_conformance.samples import DIALECTS, SAMPLES, Owner, Sample, results_folder
 
 PAGE = Path(__file__).parent / "reference/clients.md"
 BEGIN, END = "<!-- the results begin -->\n", "<!-- the results end -->\n"
@@ -24,6 +24,8 @@ def sections() -> Iterator[str]:
     yield f"|---|---|{'---|' * len(TITLES)}---|"
     told: list[str] = []
     for sample in SAMPLES.values():
+        if sample.owner is Owner.VENDOR:
+            continue
         cells = []
         for dialect in DIALECTS:
             results = read(sample.name, dialect)

@@ -2,8 +2,8 @@
 
 `make clients` plays the runs and leaves `results.json`; `python docs/tell_findings.py` reads them,
 plays one case for each finding once more for its picture, and writes what stands between the marks
-of the page. It needs what the clients need (`LASTSEEN_SEEDS`, `make sdk`); a client that is not
-there keeps its part of the page as it was.
+of the page. With `--missing` it only draws what is not there. It needs what the clients need
+(`LASTSEEN_SEEDS`, `make sdk`); a client that is not there keeps its part of the page as it was.
 """
 
 import json
@@ -33,7 +33,6 @@ from lastseen_conformance.verdicts import Result
 
 PAGE = Path(__file__).parent / "explanation/what-the-suite-found.md"
 PICTURES = PAGE.parent / "findings"
-PATIENCE_S = 4.0
 ROWS_BEFORE, ROWS_AFTER = 12, 2
 WIDTH, LEFT, RIGHT, STEP = 760, 40, 720, 22
 CHARACTERS_MAX = 100
@@ -43,7 +42,7 @@ STYLE = (
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.fault{fill:#f99}.wrong{fill:#5a2422}}"
 )
 
-NOT_SEEN, SAID = "not seen: ", "what was waited for did not come, that "
+NOT_SEEN, SAID = "not seen: ", "this was waited for in vain: "
 
 Finding = tuple[str, str, str, int]
 """A rule, the case and the words that show it, and how many cases broke it."""
@@ -73,7 +72,7 @@ def part(sample: Sample, results: dict[str, Any]) -> Iterator[str]:
     yield f"{played} cases, one of each template: {told}."
     if sample.left_out:
         reasons = sorted(set(sample.left_out.values()))
-        yield f"{len(sample.left_out)} templates are left out: {'; '.join(reasons)}."
+        yield f"Left out ({len(sample.left_out)}): {'; '.join(reasons)}."
     for rule_id, case, text, number in findings_of(results):
         rule = RULES[rule_id]
         picture = PICTURES / f"{sample.name}.{rule_id}.svg"
@@ -94,15 +93,18 @@ async def draw(sample: Sample, results: dict[str, Any]) -> None:
     PICTURES.mkdir(exist_ok=True)
     played: dict[str, Result] = {}
     for rule, case, _, _ in findings_of(results):
+        picture = PICTURES / f"{sample.name}.{rule}.svg"
+        if "--missing" in sys.argv and picture.exists():
+            continue
         if case not in played:
             target = Target(command=command, reported=False)
-            played[case] = await run_over_sockets(CASES[case], target, patience_s=PATIENCE_S)
+            played[case] = await run_over_sockets(CASES[case], target)
         shown = [each for each in played[case].broken if each.rule == rule]
         if not shown:
             sys.stderr.write(f"{case} did not show {rule} this time\n")
             continue
         text = svg(window(rows_of(played[case]), shown[0]))
-        (PICTURES / f"{sample.name}.{rule}.svg").write_text(text, encoding="utf-8")
+        picture.write_text(text, encoding="utf-8")
 
 
 def window(rows: list[Row], finding: Judged) -> list[Row]:

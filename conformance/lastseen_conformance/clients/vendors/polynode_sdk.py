@@ -15,7 +15,7 @@ from polynode.ws import PolyNodeWS  # type: ignore[import-not-found]
 
 async def follow(socket: PolyNodeWS, preset: str) -> None:
     """Takes every event of one subscription."""
-    pause_s = float(os.environ.get("LASTSEEN_BACKOFF_BASE_S", "1"))
+    pause_s = 1.0
     while True:
         try:
             subscription = await socket.subscribe(preset).send()
