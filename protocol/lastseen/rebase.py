@@ -97,6 +97,11 @@ class Rebase:
             problem = "snapshot of another epoch"
         elif not self.recovery.join.is_fresh(as_of.cursors.get(dated), head):
             problem = "snapshot older than the head at login"
+        elif scope.trusted and not self.recovery.join.is_fresh(
+            as_of.cursors.get(dated), scope.taken
+        ):
+            # What the base brought is in no journal: laid under it, this would take it back.
+            problem = "verification older than the base"
         else:
             return None
         self.anomalies.note(AnomalyCode.SNAPSHOT_STALE, channel.name, problem)
@@ -118,6 +123,7 @@ class Rebase:
         scope.verified = proven
         scope.synced_at = now
         as_of = content.as_of.cursors.get(channel.name) if content.as_of is not None else None
+        scope.taken = None if channel.is_roster(scope) else as_of
         held = scope.hold.release()
         channel.row.held -= len(held)
         newer: list[Entry] = []

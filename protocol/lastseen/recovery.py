@@ -46,6 +46,8 @@ class Recovery:
     resume_deadline: float | None = attrs.field(init=False, default=None)
     cancelled: list[int] = attrs.field(init=False, factory=list[int])
     """Fetches whose answers are of no use any more; the session empties it."""
+    muddled: bool = attrs.field(init=False, default=False)
+    """The rest of a replay comes, and nothing tells it from what is live."""
     heads: Mapping[str, Cursor] = attrs.field(init=False, factory=dict[str, Cursor])
     """The peer's newest ids at login, also of channels that are not subscribed."""
 
@@ -66,7 +68,7 @@ class Recovery:
     ) -> tuple[str, ...]:
         """A connection became the owner: each channel resumes or takes a snapshot (R8)."""
         self._abandon_fetches()
-        self.logged_in = True
+        self.logged_in, self.muddled = True, False
         self.channels.subscribe(dialect)
         # One draw for all channels, so that those with the same source still share a fetch.
         jitter_s = 0.0 if same_epoch else self._jitter_s()
@@ -92,7 +94,7 @@ class Recovery:
 
     def lose_connection(self) -> None:
         """Nobody feeds us: every claim falls at once, bases and cursors stay (design §5)."""
-        self.logged_in = False
+        self.logged_in = self.muddled = False
         self.resume_deadline = None
         self._abandon_fetches()
         for channel in self.channels.active.values():
@@ -110,12 +112,14 @@ class Recovery:
         `admit` takes the live entries that waited for it.
         """
         replaying = [channel for channel in self.channels.active.values() if channel.replaying]
-        self.resume_deadline = None
+        self.resume_deadline, muddled = None, self.muddled
         for channel in replaying:
             if channel.scrambled:
                 # Live entries came in between, and nothing says which is the newer of two.
                 self.anomalies.note(AnomalyCode.ID_ORDER, channel.name, "replay out of order")
                 self.doubt(channel, now=now)
+                # There is no rest of a replay that is over.
+                self.muddled = muddled
                 continue
             channel.replaying = False
             held = channel.replay_hold.release()
@@ -132,13 +136,14 @@ class Recovery:
 
     def expire_replay(self, *, now: float) -> None:
         """No verdict in time: a snapshot instead (HZ-B3, OP-A20)."""
-        self.resume_deadline = None
+        self.resume_deadline, muddled = None, self.muddled
         for channel in self.channels.active.values():
             if channel.replaying:
                 self.anomalies.note(
                     AnomalyCode.REPLAY_TIMEOUT, channel.name, "no resume_complete in time"
                 )
                 self.doubt(channel, now=now)
+        self.muddled = muddled
 
     def change_epoch(self, epoch: str, *, now: float) -> None:
         """The peer turned out to be another one than we thought: every cursor falls (R1)."""
@@ -198,7 +203,10 @@ class Recovery:
                 for entry in self.delivery.withdraw(channel.name, entity):
                     self.channels.discard(channel, entry, Why.SUPERSEDED)
         if one is None:
-            if channel.replaying and channel.head is not None:
+            if channel.replaying and channel.barrier is None:
+                # Nothing tells the rest of it from live entries: only another connection is safe.
+                self.muddled = True
+            elif channel.replaying and channel.head is not None:
                 # The rest of the replay is older than live entries that are given up here; laid
                 # over the base that is asked for now, it would move the state back (R3, R5).
                 channel.dedup.pass_over(channel.head)

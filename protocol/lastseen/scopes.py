@@ -102,6 +102,8 @@ class Scope:
     """Copies of what was applied since the base, until the base has been verified (R11)."""
     covered: Cursor | None = None
     """Where its base was taken, when the stream had not come that far (HZ-C6)."""
+    taken: Cursor | None = None
+    """Where its base was taken, as far as its source said so."""
     verified: bool = False
     synced_at: float = float("-inf")
     repeats: int = 0

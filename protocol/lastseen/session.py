@@ -234,7 +234,6 @@ class Session:
             else:
                 content = self._channels.dialect.read_snapshot(known.source, answer)
                 self._rebase.fetch_finished(known, content, now=now)
-                self._leave_old_epoch(now=now)
         self._pump(now)
 
     def handle_committed(self, commit: int, *, trouble: str | None = None, now: float) -> None:
@@ -416,20 +415,24 @@ class Session:
             self._anomalies.note(AnomalyCode.RESUME_ABANDONED, None, "resuming leads nowhere")
             self._recovery.abandon_resume(now=now)
 
-    def _leave_old_epoch(self, *, now: float) -> None:
-        """No snapshot will fit a connection of an epoch that the peer has left (INV-L4)."""
-        owner = self._connections.owner
-        if owner is None or self._rebase.foreign < self.options.escalate_after:
+    def _leave_what_leads_nowhere(self, owner: Connection, *, now: float) -> None:
+        """A connection on which no base can become right again ends (INV-L4)."""
+        if self._rebase.foreign >= self.options.escalate_after:
+            # No snapshot will fit an epoch that the peer has left.
+            self._rebase.foreign, why = 0, "snapshots are of another epoch"
+        elif self._recovery.muddled:
+            why = "a replay without heads was cut short"
+        else:
             return
-        self._rebase.foreign = 0
-        cause = (Failure.TRANSIENT, "snapshots are of another epoch")
-        self._connections.close(owner, _NORMAL, "another epoch", cause, now=now)
+        self._connections.close(owner, _NORMAL, why, (Failure.TRANSIENT, why), now=now)
 
     # One step.
 
     def _pump(self, now: float) -> None:
         """Turns what has become possible into effects."""
         connections = self._connections
+        if connections.owner is not None:
+            self._leave_what_leads_nowhere(connections.owner, now=now)
         connections.connect_if_due(now=now)
         candidate = connections.candidate
         if candidate is not None and candidate.login_waits:

@@ -10,6 +10,7 @@ from lastseen_conformance.dialects import DIALECTS
 from lastseen_conformance.drivers.virtual import run_virtual
 from lastseen_conformance.verdicts import Verdict, judge
 from lastseen_conformance.zoo import MUTANTS
+from lastseen_conformance.zoo.hazards import CRITICAL, HIGH, WITHOUT_MUTANT
 from lastseen_conformance.zoo.matrix import (
     Correct,
     Kill,
@@ -88,6 +89,13 @@ def test_a_mutant_that_breaks_one_rule_more_is_noticed() -> None:
         found = list(complaints(Matrix(kills=(*PART.kills, more))))
 
         assert found == [f"{mutant.id} breaks one more, which is not declared"]
+
+
+def test_every_hazard_that_matters_has_a_mutant_or_a_reason() -> None:
+    committed = {hazard for mutant in MUTANTS for hazard in mutant.hazards}
+
+    assert {*CRITICAL, *HIGH} <= committed | WITHOUT_MUTANT.keys()
+    assert not committed & WITHOUT_MUTANT.keys()
 
 
 def test_mutants_are_told_apart() -> None:

@@ -150,6 +150,33 @@ def test_without_an_as_of_the_claim_is_unproven_and_verified_once(stage: type[St
     assert s.state() is ScopeState.SYNCED
 
 
+def test_a_verification_older_than_the_base_is_fetched_again(stage: type[Stage]) -> None:
+    """HZ-C5, R11: what the base already had was laid over nothing, so nothing would bring it back.
+
+    Without heads at the login even a dated base is unproven.
+    """
+    s = stage(scores={"A": 6})
+    first = s.log_in(heads={})
+    s.wait(0.3)
+    s.hear(first, s.update("100-6"))
+    s.serve(as_of="E1; scores=100-6")
+    assert s.state() is ScopeState.SYNCED
+    s.wait(12.0)
+    s.scores = {"A": 1}
+    s.serve(as_of="E1")
+
+    assert s.score("A") == 6
+    assert s.anomalies(AnomalyCode.SNAPSHOT_STALE) == 1
+    assert s.state() is ScopeState.SYNCED
+
+    s.scores = {"A": 6}
+    s.wait(12.0)
+    s.serve(as_of="E1; scores=100-6")
+
+    assert [snapshot.verification for snapshot in s.snapshots] == [False, True]
+    assert s.score("A") == 6
+
+
 def test_a_verification_that_lacks_what_the_base_had_is_verified_again(stage: type[Stage]) -> None:
     """HZ-C16: `[]` is a legal answer, and may be a lie; the truth comes back with the next."""
     s = stage(scores={"A": 10, "B": 1})

@@ -2,9 +2,14 @@
 
 from typing import Final
 
-from lastseen_conformance.zoo import polynode
+from lastseen_conformance.zoo import oddspapi_bases, oddspapi_links, oddspapi_places, polynode
 from lastseen_conformance.zoo.mutant import Mutant
 
 __all__ = ["MUTANTS"]
 
-MUTANTS: Final[tuple[Mutant, ...]] = polynode.MUTANTS
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *oddspapi_places.MUTANTS,
+    *oddspapi_bases.MUTANTS,
+    *oddspapi_links.MUTANTS,
+    *polynode.MUTANTS,
+)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["BY_ENTITY", "PATHS", "Frame", "Scope", "read_frame", "reaches"]
+__all__ = ["BY_ENTITY", "PATHS", "STAMPED", "Frame", "Scope", "read_frame", "reaches"]
 
 Scope = tuple[str, str | None]
 """Channel, and the fixture or future where a snapshot covers one of them only."""
@@ -25,6 +25,10 @@ PATHS: Final[Mapping[str, str]] = {
     "currencies": "/currencies",
 }
 """Which request restores a channel (§5); channels that none restores are missing."""
+
+
+STAMPED: Final = ("scores", "odds", "bookmakers", "oddsFutures", "bookmakersFutures", "currencies")
+"""Channels whose units say when they were so (`facts/oddspapi.md` §6)."""
 
 
 class Frame(msgspec.Struct):

@@ -20,7 +20,14 @@ from lastseen.shapes import as_object
 from lastseen.states import ScopeState
 from lastseen.status import Counters
 from lastseen_simulator.world.oddspapi_cursors import CursorWatch
-from lastseen_simulator.world.oddspapi_frames import BY_ENTITY, PATHS, Frame, Scope, read_frame
+from lastseen_simulator.world.oddspapi_frames import (
+    BY_ENTITY,
+    PATHS,
+    STAMPED,
+    Frame,
+    Scope,
+    read_frame,
+)
 from lastseen_simulator.world.oddspapi_marks import OddsPapiMarks
 from lastseen_simulator.world.watching import SocketWatch
 
@@ -331,8 +338,14 @@ class OddsPapiWatch(CursorWatch):
             before = self.units.get(unit, 0)
             if number < before and state is ScopeState.SYNCED:
                 self.blame("S6", f"{unit} goes back from {before} to {number}")
-            self.units[unit] = number
+            self._set(unit, number, scope)
             self._doubtful.add(unit)
+
+    def _set(self, unit: str, number: int, scope: Scope) -> None:
+        """An entry sets a unit; one that says when it was does not set an older base back."""
+        older = number < self.bases.get(scope, 0) and unit not in self.units
+        if not (older and scope[0] in STAMPED):
+            self.units[unit] = number
 
     def _rebase(self, snapshot: StateSnapshot) -> None:
         channel, entity = snapshot.channel, snapshot.entity
@@ -368,7 +381,7 @@ class OddsPapiWatch(CursorWatch):
         for entry in snapshot.overlay:
             number = self.ledger.number(self.epoch, channel, entry.id)
             for unit in self.ledger.publications[number - 1].units if number else ():
-                self.units[unit] = number or 0
+                self._set(unit, number or 0, scope)
         self._doubtful |= self._scopes.get(scope, set())
 
     def _check_fence(self, snapshot: StateSnapshot, begun: _Fetch | None) -> None:

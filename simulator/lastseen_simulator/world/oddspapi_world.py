@@ -94,7 +94,8 @@ class OddsPapiCast:
             channels=self.plan.channels,
             prompt=not settings.get("slow", False),
             binary=settings.get("receive_type") == "binary",
-            once=not settings.get("small_ring", False),
+            # Without heads a cursor waits for resume_complete, so a restart may hear it all again.
+            once=self.core.options.server_entry_ids,
         )
 
     def disk(self, client: int) -> Disk[Record[Kept]]:
