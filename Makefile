@@ -33,6 +33,7 @@ format: $(VENV)/.dev ## rewrite the code in our format
 bench: $(VENV)/.dev ## messages per second, as ratios to named peers in the same run
 	$(BIN)/python tests/benchmarks/core.py
 	$(BIN)/python tests/benchmarks/settlements.py
+	$(BIN)/python tests/benchmarks/world.py
 
 kills: $(VENV)/.dev ## kill a client thirty times and judge what its state file holds; a minute
 	$(BIN)/python tests/helpers/thirty_kills.py --kills $(KILLS) --seed $(SEED)
