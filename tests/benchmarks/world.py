@@ -19,6 +19,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 
@@ -95,7 +96,7 @@ def watching_share(dialect: str) -> float:
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     watches = ("_watch.py", "_cursors.py", "_marks.py", "_frames.py", "watching.py", "ledger.py")
     ours = sum(row[2] for key, row in stats.items() if key[0].endswith(watches))
-    return ours / sum(row[2] for row in stats.values())
+    return float(ours / sum(row[2] for row in stats.values()))
 
 
 def measure(runs: dict[str, Run]) -> dict[str, list[tuple[float, float]]]:
@@ -116,8 +117,8 @@ def measure(runs: dict[str, Run]) -> dict[str, list[tuple[float, float]]]:
 def main() -> None:
     runs: dict[str, Run] = {"bare loop": bare}
     for dialect in DRAWS:
-        runs[f"{dialect} busy"] = lambda dialect=dialect: played(busy_plan(dialect))
-        runs[f"{dialect} hostile"] = lambda dialect=dialect: hostile(dialect)
+        runs[f"{dialect} busy"] = partial(played, busy_plan(dialect))
+        runs[f"{dialect} hostile"] = partial(hostile, dialect)
     rates = measure(runs)
     base = [steps for steps, _ in rates["bare loop"]]
     print(f"{'variant':<24}{'steps/s':>12}{'of bare':>10}{'events/s':>12}")
