@@ -35,6 +35,7 @@ bench: $(VENV)/.dev ## messages per second, as ratios to named peers in the same
 	$(BIN)/python tests/benchmarks/settlements.py
 	$(BIN)/python tests/benchmarks/streams.py
 	$(BIN)/python tests/benchmarks/explore.py
+	$(BIN)/python tests/benchmarks/world.py
 
 kills: $(VENV)/.dev ## kill a client thirty times and judge what its state file holds; a minute
 	$(BIN)/python tests/helpers/thirty_kills.py --kills $(KILLS) --seed $(SEED)

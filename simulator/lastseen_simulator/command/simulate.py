@@ -14,6 +14,7 @@ from rich.text import Text
 from lastseen.mechanisms import Mechanisms
 from lastseen_simulator.command import CommandError
 from lastseen_simulator.world.outcome import Outcome
+from lastseen_simulator.world.picture import draw_story
 from lastseen_simulator.world.plan import Plan, PlanError
 from lastseen_simulator.world.plans import DRAWS, draw
 from lastseen_simulator.world.shrink import shrink
@@ -233,6 +234,10 @@ def _tell_failure(failure: Outcome, out: Path, *, as_json: bool) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(plan.to_json(), encoding="utf-8")
+        world = World(plan, Mechanisms(), told=True)
+        title = f"{failure.dialect} seed {failure.seed}: {world.run().violation}"
+        picture = draw_story(world.trace.story, title)
+        path.with_suffix(".svg").write_text(picture, encoding="utf-8")
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}", exit_code=2) from None
     if as_json:
@@ -242,18 +247,10 @@ def _tell_failure(failure: Outcome, out: Path, *, as_json: bool) -> None:
         return
     click.echo(f"{failure.dialect} seed {failure.seed}: {failure.violation}")
     click.echo(f"shrunk to {len(plan.actions)} actions:")
-    _tell_plan(plan)
+    for line in (*plan_words(plan), *story_words(world.trace.story)):
+        click.echo(f"  {line}")
     click.echo(f"  replay: lastseen simulate --replay {path}")
-
-
-def _tell_plan(plan: Plan) -> World:
-    for line in plan_words(plan):
-        click.echo(f"  {line}")
-    world = World(plan, Mechanisms(), told=True)
-    world.run()
-    for line in story_words(world.trace.story):
-        click.echo(f"  {line}")
-    return world
+    click.echo(f"  picture: {path.with_suffix('.svg')}")
 
 
 def _replay(path: Path, *, as_json: bool) -> int:

@@ -8,7 +8,7 @@ import attrs
 
 from lastseen_simulator.world.plan import Action
 
-__all__ = ["Dice", "Menu", "crash", "draw_actions", "fault"]
+__all__ = ["Dice", "Menu", "crash", "draw_actions", "draw_permanent", "fault"]
 
 T = TypeVar("T")
 
@@ -72,6 +72,13 @@ def draw_actions(dice: Dice, menu: Menu, *, clients: int, until: float) -> list[
 def fault(kind: str, **values: Any) -> dict[str, Any]:
     """A fault of the gateway's own (see `faults`); without `at` it strikes at once."""
     return {"what": "fault", "kind": kind, **values}
+
+
+def draw_permanent(dice: Dice, choices: Sequence[Mapping[str, Any]], at: float) -> Action | None:
+    """The fault that stays when all others end, in two runs of five."""
+    if not dice.chance(0.4):
+        return None
+    return Action(at=at, what="fault", values=_values(dice.one_of(choices)))
 
 
 def crash(dice: Dice) -> dict[str, Any]:

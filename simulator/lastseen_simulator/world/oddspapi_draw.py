@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lastseen_simulator.world.draw import Dice, Menu, crash, draw_actions, fault
+from lastseen_simulator.world.draw import Dice, Menu, crash, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.plan import Action, Plan
 
 __all__ = ["draw_oddspapi"]
@@ -165,6 +165,7 @@ def draw_oddspapi(seed: int) -> Plan:
         jitter_s=dice.one_of((0.0, 0.005, 0.03)),
         disk_s=dice.one_of((0.005, 0.05, 0.6)),
         heal_at=heal_at,
+        permanent=draw_permanent(dice, _PERMANENT, heal_at),
         actions=tuple(actions),
     )
 
@@ -302,3 +303,17 @@ _FAULTS: Final[Menu] = {
     "held disk": lambda dice: {"what": "hold_disk", "seconds": dice.between(0.2, 4.0)},
     "failing disk": lambda dice: {"what": "fail_disk", "times": dice.whole(1, 3)},
 }
+
+_PERMANENT: Final = (
+    fault(
+        "status",
+        at="on request /fixtures/odds",
+        status=503,
+        times=0,
+        spares=["odds", "bookmakers"],
+    ),
+    fault("duplicate", at="every 2 data", times=0),
+    fault("reorder", at="every 3 data", times=0),
+    fault("late", at="on request *", seconds=0.2, times=0),
+)
+"""What may stay: a dead endpoint concerns its own channels (INV-L3), the others nobody."""

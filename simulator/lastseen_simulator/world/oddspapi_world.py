@@ -151,6 +151,14 @@ class OddsPapiCast:
                 return verdict.difference
         return None
 
+    def probes(self) -> tuple[str, ...]:
+        """What is published when everything is in order again."""
+        return self.plan.channels
+
+    def settles(self) -> bool:
+        """Whether a quiet client keeps its one socket."""
+        return True
+
     def bound_s(self) -> float:
         """B of INV-L1: how long everything may take to be in order again."""
         o = self.options

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lastseen_simulator.world.draw import Dice, Menu, crash, draw_actions, fault
+from lastseen_simulator.world.draw import Dice, Menu, crash, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.plan import Action, Plan
 
 __all__ = ["draw_polymarket_us"]
@@ -107,6 +107,7 @@ def draw_polymarket_us(seed: int) -> Plan:
         jitter_s=dice.one_of((0.0, 0.005, 0.03)),
         disk_s=dice.one_of((0.005, 0.05, 0.6)),
         heal_at=heal_at,
+        permanent=draw_permanent(dice, _PERMANENT, heal_at),
         actions=tuple(actions),
     )
 
@@ -190,3 +191,10 @@ _FAULTS: Final[Menu] = {
     "held disk": lambda dice: {"what": "hold_disk", "seconds": dice.between(0.2, 4.0)},
     "failing disk": lambda dice: {"what": "fail_disk", "times": dice.whole(1, 3)},
 }
+
+_PERMANENT: Final = (
+    fault("duplicate", at="every 2 data", times=0),
+    fault("split", at="every 2 data", times=0),
+    fault("drip", at="every 3 data", bytes_per_s=4000.0, times=0),
+)
+"""What may stay: none of it keeps anybody from getting in order."""

@@ -141,6 +141,14 @@ class PolymarketUSCast:
                     return verdict.difference
         return host.watch.missing()
 
+    def probes(self) -> tuple[str, ...]:
+        """What is published when everything is in order again."""
+        return self.plan.channels
+
+    def settles(self) -> bool:
+        """Whether a quiet client keeps its one socket."""
+        return self.core.options.lifetime_s is None
+
     def bound_s(self) -> float:
         """B of INV-L1: how long everything may take to be in order again."""
         o = self.options

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lastseen_simulator.world.draw import Dice, Menu, draw_actions, fault
+from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.plan import Action, Plan
 
 __all__ = ["draw_polynode"]
@@ -122,6 +122,7 @@ def draw_polynode(seed: int) -> Plan:
         latency_s=dice.one_of((0.001, 0.01, 0.03)),
         jitter_s=dice.one_of((0.0, 0.005, 0.03)),
         heal_at=heal_at,
+        permanent=draw_permanent(dice, _PERMANENT, heal_at),
         actions=tuple(actions),
     )
 
@@ -206,3 +207,10 @@ _FAULTS: Final[Menu] = {
         "pace_s": dice.one_of((0.05, 0.7)),
     },
 }
+
+_PERMANENT: Final = (
+    fault("duplicate", at="every 2 data", times=0),
+    fault("reorder", at="every 3 data", times=0),
+    fault("double_ack", at="every 1 subscribes", times=0),
+)
+"""What may stay: none of it keeps anybody from getting in order."""

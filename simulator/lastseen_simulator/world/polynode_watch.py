@@ -10,7 +10,7 @@ import msgspec
 
 from lastseen.events import Entry, Event, Gap, HistoryApplied, ItemCause, ItemChanged
 from lastseen.lifecycle import ItemState
-from lastseen.shapes import as_object
+from lastseen.shapes import as_list, as_object
 from lastseen.status import Counters
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.polynode.events import identity_of, item_key
@@ -313,8 +313,7 @@ def _within(gap: Gap, at_ms: int) -> bool:
 
 
 def _events_in(message: Mapping[str, Any]) -> Iterator[Told]:
-    events: Any = message.get("events")
-    for each in events if isinstance(events, list) else ():
+    for each in as_list(message.get("events")) or ():
         event = as_object(each)
         if event is None:
             continue

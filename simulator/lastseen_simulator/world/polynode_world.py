@@ -134,6 +134,14 @@ class PolyNodeCast:
             return f"{status.items.pending} items are pending"
         return host.watch.missing()
 
+    def probes(self) -> tuple[str, ...]:
+        """What is published when everything is in order again."""
+        return ("settlement", "status_update")
+
+    def settles(self) -> bool:
+        """Whether a quiet client keeps its one socket."""
+        return self.core.options.idle_close_s is None
+
     def bound_s(self) -> float:
         """B of INV-L1: how long everything may take to be in order again."""
         o = self.options

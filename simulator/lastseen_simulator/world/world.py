@@ -26,6 +26,12 @@ STEPS_MAX: Final = 200_000
 LOOK_S: Final = 0.25
 """Between two looks whether everything is in order again."""
 
+QUIET_S: Final = 6.0
+"""From the last entries to the last look: longer than any socket takes to close."""
+
+SPARES: Final = "spares"
+"""The channels that a permanent fault hits, which need not be in order (INV-L3)."""
+
 _CASTS: Final[Mapping[str, type[Any]]] = {
     "oddspapi": OddsPapiCast,
     "polynode": PolyNodeCast,
@@ -120,15 +126,29 @@ class World:
         """Everything ends but the permanent fault, and by the bound all is in order."""
         self.healed = True
         self._heal()
-        bound_s = self.cast.bound_s()
         begun = self.clock.now
+        self._await_order("the faults ended")
+        self.recovered_s = self.clock.now - begun
+        for channel in self.cast.probes():
+            self.network.step(partial(self.network.core.publish, channel, None, now=self.clock.now))
+        self._until(self.clock.now + QUIET_S)
+        self._await_order("the last entries")
+        if self.cast.settles():
+            for client, watch in enumerate(self.watches):
+                if len(watch.sockets.open) != 1:
+                    self._blame(
+                        "L7", client, f"{len(watch.sockets.open)} sockets when all is quiet"
+                    )
+
+    def _await_order(self, since: str) -> None:
+        """INV-L1, L2, L3: by the bound everything is in order but what the permanent fault hits."""
+        begun, bound_s = self.clock.now, self.cast.bound_s()
         why = self._out_of_order()
         while why is not None and self.clock.now < begun + bound_s:
             self._until(min(self.clock.now + LOOK_S, begun + bound_s))
             why = self._out_of_order()
         if why is not None:
-            self._blame("L1", why[0], f"{bound_s:.1f} s after the faults ended {why[1]}")
-        self.recovered_s = self.clock.now - begun
+            self._blame("L1", why[0], f"{bound_s:.1f} s after {since} {why[1]}")
 
     def _heal(self) -> None:
         self.trace.tell(self.clock.now, "world", "world", "every fault ends")
@@ -145,9 +165,16 @@ class World:
                 if self.plan.settings.get("slow", False):
                     host.wake()
 
+        permanent = self.plan.permanent
+        if permanent is not None:
+            values = {name: each for name, each in permanent.values.items() if name != SPARES}
+            DEEDS[permanent.what](self, attrs.evolve(permanent, values=values))
+
     def _out_of_order(self) -> tuple[int, str] | None:
+        permanent = self.plan.permanent
+        spared = frozenset[str](() if permanent is None else permanent.values.get(SPARES, ()))
         for client, host in enumerate(self.hosts):
-            difference = self.cast.difference(host, frozenset())
+            difference = self.cast.difference(host, spared)
             if difference is not None:
                 return client, difference
         return None
