@@ -16,7 +16,7 @@ from lastseen_simulator.explore.search import Search
 from lastseen_simulator.explore.venues import VENUE_COPIER, VENUE_PRINTS, Venue
 from lastseen_simulator.explore.worlds import World
 
-SITUATION = SHOWN_IN["R10"]
+SITUATION = SHOWN_IN["R4"]
 EVERY = 20
 ROUNDS = 5
 

@@ -13,6 +13,7 @@ from driving import ABNORMAL, Driver, Violation, frame, payload_of
 
 from lastseen import SessionOptions
 from lastseen.dialect import End, HttpResponse
+from lastseen.lifecycle import ItemState
 from lastseen.mechanisms import Mechanisms
 from lastseen.position import Position
 from lastseen.states import ScopeState
@@ -377,6 +378,16 @@ def more_than_can_be_held(mechanisms: Mechanisms) -> None:
     wire.judge("scores")
 
 
+def confirmation_before_its_settlement(mechanisms: Mechanisms) -> None:
+    """HZ-G2, HZ-G6: and a history that still calls it pending."""
+    lifecycle = mechanisms.lifecycle()
+    lifecycle.update("tx", now=0.0)
+    for now in (1.0, 2.0):
+        lifecycle.pending(("tx", "item"), now=now)
+        if lifecycle.state(("tx", "item")) is not ItemState.CONFIRMED:
+            raise Violation("S12: an item of a confirmed transaction is not confirmed")
+
+
 SCHEDULES: dict[str, Callable[[Mechanisms], None]] = {
     "R1": new_epoch_beside_old_cursors,
     "R2": cursor_while_a_base_is_missing,
@@ -392,11 +403,12 @@ SCHEDULES: dict[str, Callable[[Mechanisms], None]] = {
     "R12": closed_right_after_login,
     "R13": resume_that_leads_nowhere,
     "R14": more_than_can_be_held,
+    "R15": confirmation_before_its_settlement,
 }
 
 
 def test_there_is_a_schedule_and_a_broken_mechanism_for_every_rule() -> None:
-    rules = [f"R{number}" for number in range(1, 15)]
+    rules = [f"R{number}" for number in range(1, 16)]
 
     assert list(SCHEDULES) == rules
     assert list(WITHOUT) == rules

@@ -4,7 +4,7 @@ import types
 import typing
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 __all__ = ["PLAIN", "hints_of", "is_flat", "is_made_of"]
 
@@ -30,12 +30,12 @@ def is_made_of(hint: Any, test: Test) -> bool:
     if origin in (typing.Union, types.UnionType):
         return all(is_made_of(each, test) for each in typing.get_args(hint))
     if origin is typing.Literal:
-        return all(test(type(each)) for each in typing.get_args(hint))
+        kinds: list[Any] = [type(each) for each in typing.get_args(hint)]
+        return all(map(test, kinds))
     if origin in (tuple, frozenset):
         parts = [each for each in typing.get_args(hint) if each is not ...]
         return all(is_made_of(each, test) for each in parts)
-    plain: Any = hint
-    return origin is None and isinstance(plain, type) and test(plain)  # pyright: ignore[reportUnknownArgumentType]
+    return origin is None and _is_class(hint) and test(hint)
 
 
 def is_flat(hint: Any, test: Test) -> bool:
@@ -43,3 +43,7 @@ def is_flat(hint: Any, test: Test) -> bool:
     if typing.get_origin(hint) not in _CONTAINERS:
         return False
     return all(is_made_of(each, test) for each in typing.get_args(hint))
+
+
+def _is_class(hint: object) -> TypeGuard[type[Any]]:
+    return isinstance(hint, type)

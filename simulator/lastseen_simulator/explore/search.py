@@ -8,7 +8,8 @@ from typing import Final, final
 
 import attrs
 
-from lastseen_simulator.explore.worlds import Action, State, Step, World
+from lastseen_simulator.explore.states import Action, State, Step
+from lastseen_simulator.explore.worlds import World
 
 __all__ = ["Finding", "Progress", "Search"]
 

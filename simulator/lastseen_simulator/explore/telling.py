@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from lastseen_simulator.explore.search import Finding
-from lastseen_simulator.explore.worlds import Action, World
+from lastseen_simulator.explore.states import Action
+from lastseen_simulator.explore.worlds import World
 
 __all__ = ["describe", "lines_of", "members_of"]
 

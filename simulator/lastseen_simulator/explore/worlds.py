@@ -13,17 +13,25 @@ the next deadline: at any moment when that is near (`LATENCY_S`), else when all 
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, final
-
-import attrs
+from typing import Any, Final, final
 
 from lastseen.dialect import HttpResponse, SnapshotFault
 from lastseen.mechanisms import Mechanisms
 from lastseen_simulator.explore.casts import Cast
 from lastseen_simulator.explore.oracle import Log, Publication
 from lastseen_simulator.explore.scopes import KINDS, Bounds, Situation
+from lastseen_simulator.explore.states import (
+    Action,
+    Kept,
+    Socket,
+    State,
+    Step,
+    ends,
+    socket_of,
+    with_socket,
+)
 
-__all__ = ["LATENCY_S", "Action", "Kept", "State", "Step", "World"]
+__all__ = ["LATENCY_S", "World"]
 
 LATENCY_S: Final = 1.0
 """Nothing is longer on its way than this, unless nothing else happens meanwhile."""
@@ -34,64 +42,11 @@ REST_S: Final = 120.0
 GRACE_S: Final = 3.0
 
 _CONN_ID: Final = re.compile(r'"connId":"[^"]*"')
-_GONE: Final = -1
 _FAILED: Final = -2
 _ASKED: Final = -1
 _LOST_CODE: Final = 1006
 
 _PUBLISH, _DROP, _CRASH, _RESTART, _NOTICE, _DEMAND, _FAILURE, _STALE = range(8)
-
-Action = tuple[Any, ...]
-"""What happens, by name, and what it happens to."""
-
-
-class Socket(NamedTuple):
-    """A connection: the client's number and the gateway's (0 before it is open), what is under way.
-
-    `items` are numbers of frames, and below 0 the close code that ends it. A `deaf` one has been
-    closed by the client.
-    """
-
-    number: int
-    line: int
-    items: tuple[int, ...]
-    deaf: bool
-
-
-class State(NamedTuple):
-    """Everything. `fetches` are a number, what is asked for, and the answer under way."""
-
-    situation: int
-    client: int
-    venue: int
-    sockets: tuple[Socket, ...]
-    fetches: tuple[tuple[int, int, int], ...]
-    left: Bounds
-    log: int
-    lines: int
-
-
-class Step(NamedTuple):
-    """A step and where it leads; `problems` are what is wrong there."""
-
-    action: Action
-    state: State
-    problems: tuple[str, ...]
-
-
-@final
-@attrs.define(eq=False)
-class Kept:
-    """A client or a gateway that is never touched again."""
-
-    machine: Any
-    deadline: float | None
-    done: dict[Any, tuple[int, tuple[Any, ...], tuple[str, ...]]] = attrs.field(
-        factory=dict[Any, tuple[int, tuple[Any, ...], tuple[str, ...]]]
-    )
-    summary: Any = None
-    staged: bool = False
-    lines: tuple[int, ...] = ()
 
 
 @final
@@ -268,12 +223,12 @@ class World:
             )
             code = -item if -item != _LOST_CODE else None
             return self._client_step(action, state, ("closed", socket.number, code))
-        state = _with_socket(state, socket._replace(items=rest))
+        state = with_socket(state, socket._replace(items=rest))
         return self._client_step(action, state, ("frame", socket.number, item))
 
     def _open(self, state: State, socket: Socket) -> Step:
         line = state.lines + 1
-        state = _with_socket(state._replace(lines=line), socket._replace(line=line))
+        state = with_socket(state._replace(lines=line), socket._replace(line=line))
         state = self._play_venue(state, ("connected", line))
         return self._client_step(("open", socket.number), state, ("opened", socket.number))
 
@@ -437,9 +392,9 @@ class World:
                     socket = Socket(number, 0, (), deaf=False)
                     state = state._replace(sockets=(*state.sockets, socket))
                 case ("send", number, text):
-                    state = self._send(state, _socket(state, number), text)
+                    state = self._send(state, socket_of(state, number), text)
                 case ("close", number, abandon):
-                    state = self._close(state, _socket(state, number), abandon=abandon)
+                    state = self._close(state, socket_of(state, number), abandon=abandon)
                 case ("fetch", fetch, requests):
                     asked = (fetch, self._number(requests), _ASKED)
                     state = state._replace(fetches=(*state.fetches, asked))
@@ -451,35 +406,35 @@ class World:
         return state
 
     def _send(self, state: State, socket: Socket | None, text: str) -> State:
-        if socket is None or not socket.line or _ends(socket):
+        if socket is None or not socket.line or ends(socket):
             return state
         state = self._play_venue(state, ("frame", socket.line, self._number(text)))
         poisoned = self.situations[state.situation].poison and "lastSeenId" in text
-        after = _socket(state, socket.number)
-        if poisoned and after is not None and not _ends(after):
+        after = socket_of(state, socket.number)
+        if poisoned and after is not None and not ends(after):
             state = self._play_venue(state, ("gone", socket.line))
-            state = _with_socket(state, after._replace(items=(after.items[0], -_LOST_CODE)))
+            state = with_socket(state, after._replace(items=(after.items[0], -_LOST_CODE)))
         return state
 
     def _close(self, state: State, socket: Socket | None, *, abandon: bool) -> State:
         """What is under way still arrives, unless the client does not wait for it."""
         if socket is None:
             return state
-        if not _ends(socket) and socket.line:
+        if not ends(socket) and socket.line:
             state = self._play_venue(state, ("gone", socket.line))
         if abandon or not socket.line:
             items: tuple[int, ...] = (-_LOST_CODE,)
         else:
-            items = socket.items if _ends(socket) else (*socket.items, -_LOST_CODE)
-        return _with_socket(state, socket._replace(items=items, deaf=True, line=socket.line or -1))
+            items = socket.items if ends(socket) else (*socket.items, -_LOST_CODE)
+        return with_socket(state, socket._replace(items=items, deaf=True, line=socket.line or -1))
 
     def _carry(self, state: State, outs: tuple[Any, ...]) -> State:
         """Puts what the gateway sends on its way."""
         for kind, line, item in outs:
             for socket in state.sockets:
-                if socket.line == line and not _ends(socket):
+                if socket.line == line and not ends(socket):
                     put = item if kind == "transmit" else -item
-                    state = _with_socket(state, socket._replace(items=(*socket.items, put)))
+                    state = with_socket(state, socket._replace(items=(*socket.items, put)))
         return state
 
     def _numbered(self, out: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -524,17 +479,3 @@ class World:
 
 
 _FAULT: Final = SnapshotFault(reason="the request failed")
-
-
-def _socket(state: State, number: int) -> Socket | None:
-    return next((each for each in state.sockets if each.number == number), None)
-
-
-def _with_socket(state: State, socket: Socket) -> State:
-    return state._replace(
-        sockets=tuple(socket if each.number == socket.number else each for each in state.sockets)
-    )
-
-
-def _ends(socket: Socket) -> bool:
-    return bool(socket.items) and socket.items[-1] < 0

@@ -10,8 +10,9 @@ from lastseen_simulator.explore.clients import CLIENT_COPIER, CLIENT_PRINTS, Cli
 from lastseen_simulator.explore.copying import Copier
 from lastseen_simulator.explore.oddspapi import CAST
 from lastseen_simulator.explore.scopes import Bounds, Situation
+from lastseen_simulator.explore.states import State
 from lastseen_simulator.explore.venues import VENUE_COPIER, VENUE_PRINTS, Venue
-from lastseen_simulator.explore.worlds import State, World
+from lastseen_simulator.explore.worlds import World
 from lastseen_simulator.gateway.options import GatewayOptions
 
 

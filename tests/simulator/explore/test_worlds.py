@@ -6,8 +6,9 @@ from lastseen_simulator.explore.clients import CLIENT_PRINTS
 from lastseen_simulator.explore.oddspapi import CAST
 from lastseen_simulator.explore.scopes import Bounds, Situation
 from lastseen_simulator.explore.search import Search
+from lastseen_simulator.explore.states import Action, State
 from lastseen_simulator.explore.venues import VENUE_PRINTS, Venue
-from lastseen_simulator.explore.worlds import Action, State, World
+from lastseen_simulator.explore.worlds import World
 from lastseen_simulator.gateway.options import GatewayOptions
 
 UNITS = (("scores", "p1"), ("scores", "result"))
