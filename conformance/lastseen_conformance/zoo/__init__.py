@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from lastseen_conformance.zoo import polynode
+from lastseen_conformance.zoo import polymarket_us, polynode
 from lastseen_conformance.zoo.mutant import Mutant
 
 __all__ = ["MUTANTS"]
 
-MUTANTS: Final[tuple[Mutant, ...]] = polynode.MUTANTS
+MUTANTS: Final[tuple[Mutant, ...]] = (*polynode.MUTANTS, *polymarket_us.MUTANTS)
