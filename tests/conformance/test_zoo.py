@@ -5,6 +5,7 @@ import pytest
 
 from lastseen_conformance.cases import CASES
 from lastseen_conformance.cases.oddspapi.scripts import nothing as oddspapi_nothing
+from lastseen_conformance.cases.polymarket_us.scripts import nothing as polymarket_us_nothing
 from lastseen_conformance.cases.polynode.scripts import nothing as polynode_nothing
 from lastseen_conformance.dialects import DIALECTS
 from lastseen_conformance.drivers.virtual import run_virtual
@@ -28,7 +29,7 @@ WHOLE = load()
 PART = part(WHOLE)
 CORRECT = Correct()
 TEMPLATES = sorted({kill.template for kill in WHOLE.kills})
-WITHOUT_JUDGE = (oddspapi_nothing, polynode_nothing)
+WITHOUT_JUDGE = (oddspapi_nothing, polymarket_us_nothing, polynode_nothing)
 
 
 def test_the_kept_matrix_is_what_is_declared() -> None:

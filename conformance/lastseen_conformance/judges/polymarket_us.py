@@ -16,6 +16,7 @@ __all__ = [
     "base_before_claim",
     "bearer",
     "few_streams",
+    "granted_first",
     "last_status",
     "no_new_request",
     "participant",
@@ -195,6 +196,12 @@ def survives(history: History) -> Iterator[Finding]:
         yield broken("pm.input.survives", f"the client ended: {gone.how}", gone.n)
     else:
         yield kept("pm.input.survives")
+
+
+def granted_first(history: History) -> int | None:
+    """When the first stream was granted."""
+    first = next(history.of(Connected), None)
+    return None if first is None else first.n
 
 
 def no_new_request(rule: str, since: Callable[[History], int | None]) -> Judge:

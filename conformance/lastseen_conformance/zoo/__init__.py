@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from lastseen_conformance.zoo import oddspapi_bases, oddspapi_links, oddspapi_places, polynode
+from lastseen_conformance.zoo import (
+    oddspapi_bases,
+    oddspapi_links,
+    oddspapi_places,
+    polymarket_us,
+    polynode,
+)
 from lastseen_conformance.zoo.mutant import Mutant
 
 __all__ = ["MUTANTS"]
@@ -12,4 +18,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *oddspapi_bases.MUTANTS,
     *oddspapi_links.MUTANTS,
     *polynode.MUTANTS,
+    *polymarket_us.MUTANTS,
 )

@@ -28,13 +28,10 @@ HIGH: Final = _hazards(
 """An outage, a livelock, something without bound, or wrong until the next snapshot."""
 
 _MEMORY: Final = "A black box's memory cannot be told from its runtime's."
-_STREAMS: Final = "Of feeds whose snapshots come in the stream, which have no mutants yet."
 _STORE: Final = "Form and place of a client's store are its own, so a case cannot spoil them."
 
 WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "HZ-C18": _STREAMS,
-        "HZ-C22": _STREAMS,
         "HZ-E3": "Of a handler with two steps, which is the application's.",
         "HZ-E4": "No case makes a handler fail: what a client does with an entry is its own.",
         "HZ-E5": "Killing a process does not lose what the kernel has; it takes a disk that can.",
@@ -42,7 +39,6 @@ WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
         "HZ-E8": _STORE,
         "HZ-E9": _STORE,
         "HZ-F1": _MEMORY,
-        "HZ-F5": _STREAMS,
         "HZ-G8": "A case cannot step the clock of the machine that a client runs on.",
         "HZ-G9": _MEMORY,
         "HZ-I2": "How far an application is behind is not part of the report.",

@@ -15,6 +15,7 @@ from lastseen_simulator import effects as gateway
 __all__ = [
     "AsksInText",
     "AsksThrice",
+    "BeginningUnread",
     "BelievesTheType",
     "ChunkIsRecord",
     "CountsChangesOnly",
@@ -29,6 +30,7 @@ __all__ = [
     "NoParticipant",
     "NormalisesToken",
     "PassesOver",
+    "PastUnread",
     "ReadsOneOfBatch",
     "RejectionIsTransient",
     "SessionUnseen",
@@ -309,6 +311,31 @@ class SnapshotByName(_Reads):
         return record
 
 
+class BeginningUnread(_Reads):
+    """Follows what changes, and thinks that there was nothing before."""
+
+    def made_of(self, record: bytes) -> bytes | None:
+        """What it takes a record for."""
+        value, result = parsed(record), _result(record)
+        snapshot = result.get("snapshot")
+        if value is None or not isinstance(snapshot, dict):
+            return record
+        items = cast("dict[str, Any]", snapshot)
+        empty: dict[str, Any] = {
+            name: [] if isinstance(each, list) else each for name, each in items.items()
+        }
+        return json.dumps({"result": {**result, "snapshot": empty}}).encode()
+
+
+class PastUnread(_Reads):
+    """Expects no snapshot of a stream of events, and does not read one."""
+
+    def made_of(self, record: bytes) -> bytes | None:
+        """What it takes a record for."""
+        events = self.channels[0] in ("drop_copy", "trade_capture", "position_changes")
+        return None if events and "snapshot" in _result(record) else record
+
+
 class DropsUnnamed(_Reads):
     """Remembers the name of each change, and None for all that have none."""
 
@@ -365,7 +392,7 @@ class DiesOfNonsense(_Reads):
     def made_of(self, record: bytes) -> bytes | None:
         """What it takes a record for."""
         try:
-            value = json.loads(record) if record.strip() else {}
+            value: Any = json.loads(record) if record.strip() else {}
             value.get("result", value).get("sessionId")
         except (ValueError, RecursionError, AttributeError) as error:
             self.crash(f"uncaught {type(error).__name__}")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from lastseen_conformance.case import Case, Scene, Script
 from lastseen_conformance.cases.polymarket_us.scripts import (
     ACCOUNT,
+    NAMED,
     SYMBOL,
     again,
     agree,
@@ -198,14 +199,18 @@ def _begins(stream: str) -> Script:
     """A stream of events begins with what happened before; it is lost, and begins so again."""
 
     def play(scene: Scene) -> Steps:
-        yield change(stream, 1)
+        (name,) = yield change(stream, 1)
         yield from enter(scene)
+        if stream in NAMED:
+            yield from seen(scene, name.split("/")[0])
+        yield from agree(scene)
         yield from happens(scene, stream, 2)
         yield from digest(scene)
         yield Drop()
         yield change(stream, 3)
         yield from again()
         yield from happens(scene, stream, 4)
+        yield from agree(scene)
 
     play.__doc__ = _begins.__doc__
     return play
@@ -360,10 +365,11 @@ def _cases() -> Iterator[Case]:
         yield made(
             f"events/begin-with-snapshot-{stream.replace('_', '-')}",
             f"{stream}: a first message like a snapshot is borne",
-            "pm.connect.comes-back pm.token.as-given",
+            "pm.apply.all" if stream == "drop_copy" else "pm.state.agrees",
             _begins(stream),
             stream=stream,
             template="events/begin-with-snapshot",
+            reported_only=True,
             events_snapshot=True,
         )
 

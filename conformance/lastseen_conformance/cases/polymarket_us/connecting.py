@@ -17,9 +17,9 @@ from lastseen_conformance.cases.polymarket_us.scripts import (
     made,
     path,
 )
-from lastseen_conformance.history import Connected, History, StreamAsked
+from lastseen_conformance.history import History, StreamAsked
 from lastseen_conformance.judges import pauses
-from lastseen_conformance.judges.polymarket_us import last_status, no_new_request
+from lastseen_conformance.judges.polymarket_us import granted_first, last_status, no_new_request
 from lastseen_conformance.judges.polymarket_us_wire import PmWire
 from lastseen_conformance.steps import Drop, Linger, Place, Start, Steps, Wait, now
 from lastseen_conformance.timers import TIMERS
@@ -187,11 +187,6 @@ def quiet(scene: Scene) -> Steps:
     yield Linger(seconds=QUIET_S, why="nothing happens")
     yield from happens(scene, "orders", 1)
     yield from agree(scene)
-
-
-def _since_granted(history: History) -> int | None:
-    first = next(history.of(Connected), None)
-    return None if first is None else first.n
 
 
 def _silent(**fault: Any) -> Script:
@@ -434,7 +429,7 @@ CASES: Final[tuple[Case, ...]] = (
         "A quiet stream is kept",
         "pm.alive.quiet-is-alive pm.state.agrees",
         quiet,
-        no_new_request("pm.alive.quiet-is-alive", _since_granted),
+        no_new_request("pm.alive.quiet-is-alive", granted_first),
         hazards="HZ-I4",
     ),
     *(

@@ -17,7 +17,7 @@ from lastseen_conformance.cases.polymarket_us.scripts import (
     path,
 )
 from lastseen_conformance.history import History, Struck
-from lastseen_conformance.judges.polymarket_us import no_new_request, survives
+from lastseen_conformance.judges.polymarket_us import granted_first, no_new_request, survives
 from lastseen_conformance.steps import Drop, Linger, Place, Step, Steps, Wait, now
 from lastseen_simulator.faults import Fault
 
@@ -79,6 +79,9 @@ def novelties(scene: Scene) -> Steps:
 def _struck(history: History) -> int | None:
     struck = next(history.of(Struck), None)
     return None if struck is None else struck.n
+
+
+_keeps_its_stream: Final = no_new_request(LINES, granted_first)
 
 
 def _framed(stream: str, rule: str) -> Script:
@@ -209,8 +212,11 @@ def _cases() -> Iterator[Case]:
             reported_only=True,
             **knobs,
         )
-    yield made("lines/drip", "A record comes slowly", LINES, dripping, reported_only=True)
-    yield made("lines/split", "Records come in two parts", LINES, splits, reported_only=True)
+    for slug, words, play in (
+        ("drip", "A record comes slowly", dripping),
+        ("split", "Records come in two parts", splits),
+    ):
+        yield made(f"lines/{slug}", words, LINES, play, _keeps_its_stream, reported_only=True)
     for framing, rule in (("connect", CONNECT), ("sse", EVENTS)):
         for slug, chunk_bytes in (("whole", None), ("in-bits", 3)):
             yield made(

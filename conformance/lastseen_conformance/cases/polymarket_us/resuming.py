@@ -16,6 +16,7 @@ from lastseen_conformance.cases.polymarket_us.scripts import (
     enter,
     happens,
     made,
+    nothing,
     path,
     seen,
 )
@@ -236,7 +237,11 @@ def _drops(history: History) -> Iterator[Finding]:
     yield kept(REFUSED)
 
 
-def _both(*judges: Judge) -> Judge:
+def _all_of(*judges: Judge) -> Judge:
+    """What several judges find."""
+    if not judges:
+        return nothing
+
     def judge(history: History) -> Iterator[Finding]:
         for each in judges:
             yield from each(history)
@@ -262,7 +267,7 @@ def _matrix() -> Iterator[Case]:
                     f"{stream}: a venue that is asked with a token {row.title}; {changes} changes",
                     " ".join(rules),
                     _lost(row, stream, changes),
-                    _both(*judges),
+                    _all_of(*judges),
                     stream=stream,
                     template=f"resume/{row.slug}",
                     hazards="HZ-F8 HZ-C18" if row.known else "HZ-H5 HZ-F8",

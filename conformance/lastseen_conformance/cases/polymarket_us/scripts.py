@@ -12,6 +12,7 @@ from lastseen_simulator.polymarket_us.channels import CHANNELS
 
 __all__ = [
     "ACCOUNT",
+    "NAMED",
     "SYMBOL",
     "again",
     "agree",

@@ -148,7 +148,7 @@ def pages(scene: Scene) -> Steps:
         yield from digest(scene)
         yield Tell("state")
         yield Linger(seconds=PAGE_PAUSE_S, why="the other pages come")
-    yield from agree(scene, AT_ONCE)
+    yield from agree(scene)
 
 
 OLD: Final = frozenset({"orders/o-a", "orders/o-b", "orders/o-c"})
@@ -288,7 +288,7 @@ CASES: Final[tuple[Case, ...]] = (
     made(
         "snapshot/pages",
         "The pages of a snapshot are applied at once",
-        AT_ONCE,
+        f"{AT_ONCE} pm.state.agrees",
         pages,
         _old_or_new,
         hazards="HZ-C8 HZ-C17",
