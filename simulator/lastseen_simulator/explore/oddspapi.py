@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import attrs
+
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import SessionOptions
@@ -71,7 +73,7 @@ _TWO_UNITS: Final = (("scores", "p1"), ("scores", "result"))
 _RESTART: Final = Situation(
     name="a gateway that restarts",
     settled=1,
-    bounds=Bounds(publish=1, drop=1, restart=1, faults=2),
+    bounds=Bounds(publish=1, drop=1, restart=1, faults=1),
 )
 _NO_HEADS: Final = Situation(
     name="live entries between replayed ones, and no heads to tell them by",
@@ -149,7 +151,6 @@ _EVERYTHING: Final = Situation(
 
 _NARROW: Final = (
     _RESTART,
-    _NO_HEADS,
     _INTERLEAVED,
     _DOUBT,
     _CRASH,
@@ -185,9 +186,15 @@ SCOPES: Final[Mapping[str, tuple[Situation, ...]]] = {
     "small": (*_NARROW, _EVERYTHING),
     "medium": (
         *_NARROW,
-        Situation(
-            name="everything at once, and more of it",
-            units=_TWO_UNITS,
+        _NO_HEADS,
+        attrs.evolve(
+            _RESTART,
+            name="a gateway that restarts, and two faults",
+            bounds=_RESTART.bounds._replace(faults=2),
+        ),
+        attrs.evolve(
+            _EVERYTHING,
+            name="everything at once, and two faults",
             bounds=_EVERYTHING.bounds._replace(publish=2, drop=2, faults=2),
         ),
     ),

@@ -28,7 +28,8 @@ def describe(action: Action, world: World) -> str:
     """One step in one sentence."""
     match action:
         case ("settle", count):
-            return f"a client has started and is in sync; {count} entries have reached it"
+            entries = "one entry has" if count == 1 else f"{count or 'no'} entries have"
+            return f"a client has started and is in sync; {entries} reached it"
         case ("open", number):
             return f"connection {number} opens and logs in"
         case ("deliver", number, item) if item < 0:

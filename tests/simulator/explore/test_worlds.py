@@ -19,7 +19,7 @@ SITUATION = Situation(
     settled=1,
     bounds=Bounds(publish=2, drop=1, crash=1, faults=1),
 )
-EVERY = 30
+EVERY = 80
 
 
 def key(action: Action) -> Action:
