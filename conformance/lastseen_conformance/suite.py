@@ -19,8 +19,8 @@ ALIKE_MAX: Final = 3
 """When so many cases have ended at one and the same first hurdle, the others are not tried."""
 
 CONFIRMED_MAX: Final = 10
-"""So many failures that repeated themselves alone, without one that did not, are proof enough that
-this machine is not to blame; the others are reported as seen once."""
+"""So many failures in a row that repeated themselves alone are proof enough that this machine is
+not to blame; the others are reported as seen once."""
 
 _DOUBTFUL: Final = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.NON_STRICT)
 
@@ -137,14 +137,13 @@ class _Run:
 
     async def _repeat(self) -> None:
         """Runs again, alone and with twice the patience, what a busy machine might have caused."""
-        confirmed, wavering = 0, False
+        confirmed = 0
         for first in self._doubtful:
-            if self._hopeless() is not None or (confirmed >= CONFIRMED_MAX and not wavering):
+            if self._hopeless() is not None or confirmed >= CONFIRMED_MAX:
                 self._settle(first)
                 continue
             again = await run_over_sockets(first.case, self.target, patience_s=2 * self.patience_s)
-            same = again.verdict is first.verdict
-            confirmed, wavering = confirmed + same, wavering or not same
+            confirmed = confirmed + 1 if again.verdict is first.verdict else 0
             self._settle(attrs.evolve(again, repeated=True))
 
     def _hopeless(self) -> tuple[Verdict, str] | None:

@@ -1,12 +1,16 @@
 """The suite tells broken clients from good ones, and each case has its part in that."""
 
+import json
+
 import attrs
 import pytest
+from click.testing import CliRunner
 
 from lastseen_conformance.cases import CASES
 from lastseen_conformance.cases.oddspapi.scripts import nothing as oddspapi_nothing
 from lastseen_conformance.cases.polymarket_us.scripts import nothing as polymarket_us_nothing
 from lastseen_conformance.cases.polynode.scripts import nothing as polynode_nothing
+from lastseen_conformance.command import conformance
 from lastseen_conformance.dialects import DIALECTS
 from lastseen_conformance.drivers.virtual import run_virtual
 from lastseen_conformance.verdicts import Verdict, judge
@@ -113,3 +117,14 @@ def test_the_whole_matrix_comes_out_again(
 
     kept = tuple(kill for kill in WHOLE.kills if kill.mutant == mutant.id)
     assert load(path).kills == kept
+
+
+def test_the_command_says_what_a_mutant_breaks() -> None:
+    arguments = ["zoo", "--mutant", "polynode/tells-again"]
+    told = CliRunner().invoke(conformance, arguments, standalone_mode=False)
+    program = CliRunner().invoke(conformance, [*arguments, "--json"], standalone_mode=False)
+
+    assert told.return_value == 0, told.output
+    assert "ok     polynode/tells-again" in told.output
+    first = json.loads(program.output.splitlines()[0])
+    assert first["rules"] == first["declared"] == ["pn.item.once"]

@@ -13,7 +13,7 @@ from lastseen_conformance.history import (
     Moment,
     Said,
 )
-from lastseen_conformance.judges.oddspapi_wire import STATEFUL, Wire
+from lastseen_conformance.judges.oddspapi_wire import STATEFUL, Query, Wire
 
 __all__ = ["applied_once", "claims_have_bases", "last_claim", "old_socket_fenced", "reports"]
 
@@ -124,9 +124,11 @@ def _judge_claim(wire: Wire, channel: str, since: int, moment: Moment) -> Findin
     rule = "op.status.no-base-no-claim"
     accepted = [link.accepted_n for link in wire.links.values() if (link.accepted_n or 0) > since]
     since = min((n for n in accepted if n is not None), default=moment.n)
-    good = any(
-        query.good and query.answered_n is not None for query in wire.asked_after(since, channel)
-    )
+    answered = [q for q in wire.asked_after(since, channel) if q.answered_n is not None]
+    # What only ever came with 200 and is none leaves a hole that the other answers do not fill.
+    fine = {_asked_for(q) for q in answered if q.good}
+    spoilt = any(q.status == 200 and _asked_for(q) not in fine for q in answered)
+    good = bool(fine) and not spoilt
     resumed = any(
         channel in link.resumed and (link.completed_n or 0) > since for link in wire.links.values()
     )
@@ -134,3 +136,7 @@ def _judge_claim(wire: Wire, channel: str, since: int, moment: Moment) -> Findin
         return kept(rule)
     text = f"{channel} is called synced; no snapshot or resume since moment {since}"
     return broken(rule, text, moment.n)
+
+
+def _asked_for(query: Query) -> tuple[str, frozenset[tuple[str, str]]]:
+    return query.path, frozenset(query.query.items())

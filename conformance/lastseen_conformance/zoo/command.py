@@ -102,7 +102,8 @@ def _tell(mutant: Mutant, kills: Sequence[Kill], *, as_json: bool) -> None:
         return
     _progress("")
     good = "ok" if frozenset(rules) == mutant.fails else "wrong"
-    click.echo(f"{good:<6} {mutant.id:<42} {len(rules)} rules, {len(templates)} templates")
+    counts = f"rules: {len(rules)}, templates: {len(templates)}"
+    click.echo(f"{good:<6} {mutant.id:<42} {counts}")
 
 
 def _progress(text: str) -> None:

@@ -177,11 +177,14 @@ class AcceptsAnyAnswer(OddsPapiClient):
         super()._do_more(effect)
 
     def _answer(self, fetch: int, answer: Answer, *, soon: bool = False) -> None:
+        wanted = self.wanted[fetch]
         if isinstance(answer, SnapshotFault) and answer.reason == "the body was cut":
-            answer = (HttpResponse(status=200, headers=_JSON, body=b""),)
+            answer = tuple(HttpResponse(status=200, headers=_JSON, body=b"") for _ in wanted)
         if not isinstance(answer, SnapshotFault):
-            *before, last = answer
-            answer = (*before, self._salvaged(last, self.wanted[fetch][-1]))
+            answer = tuple(
+                self._salvaged(response, request)
+                for response, request in zip(answer, wanted, strict=False)
+            )
         super()._answer(fetch, answer, soon=soon)
 
     def _salvaged(self, response: HttpResponse, request: Request) -> HttpResponse:
@@ -197,7 +200,7 @@ class AcceptsAnyAnswer(OddsPapiClient):
         fixture = dict(request.query).get("fixtureId")
         if fixture is None:
             return b"[]"
-        return json.dumps({"fixtureId": str(fixture), "bookmakerOdds": {}}).encode()
+        return json.dumps({"fixtureId": str(fixture), "odds": {}, "bookmakers": {}}).encode()
 
 
 _JSON: Final = (("content-type", "application/json"),)

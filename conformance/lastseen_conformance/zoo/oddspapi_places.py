@@ -127,7 +127,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "sends-every-cursor",
         "Does not look at replayChannels.",
         hazards="HZ-A13",
-        fails=("op.resume.cursor-of-epoch op.resume.no-cursor-in-doubt op.resume.replayable-only"),
+        fails=("op.resume.no-cursor-in-doubt op.resume.replayable-only"),
         client=words.SendsEveryCursor,
     ),
     _mutant(

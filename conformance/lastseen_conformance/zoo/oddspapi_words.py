@@ -46,7 +46,10 @@ class _Says(OddsPapiClient):
             self.received[channel] = entry_id
         block = frame.get("resume")
         if frame.get("type") == "login_ok" and isinstance(block, dict):
-            self.epoch = cast("Frame", block).get("serverEpoch")
+            epoch = cast("Frame", block).get("serverEpoch")
+            if epoch != self.epoch:
+                self.received.clear()
+            self.epoch = epoch
 
     def hear(self, connection: int, data: str | bytes) -> None:
         """A message arrived on a connection."""
@@ -84,7 +87,7 @@ class IdsOfReplayUnseen(_Says):
         """Looks away until a replay is complete."""
         if frame.get("type") == "resume_complete":
             self.replaying = False
-        elif not self.replaying:
+        elif not self.replaying or frame.get("type") == "login_ok":
             _Says.noted(self, frame)
 
     def login(self, login: Frame) -> Frame:
