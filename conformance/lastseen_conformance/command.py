@@ -2,13 +2,14 @@
 
 import fnmatch
 import os
+import signal
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 import trio
@@ -29,10 +30,13 @@ from lastseen_conformance.timers import PATIENCE_S
 from lastseen_conformance.validate import validate_client
 from lastseen_conformance.zoo.command import zoo
 from lastseen_simulator.command import CommandError
+from lastseen_trio.groups import alone
 
 __all__ = ["conformance"]
 
 MANUAL_PATIENCE_S: Final = 60.0
+
+_T = TypeVar("_T")
 
 _dialect = click.option(
     "--dialect",
@@ -171,7 +175,7 @@ def run(
         command=command,
         quiet=quiet,
     )
-    done = trio.run(
+    done = _played(
         partial(
             run_suite,
             cases,
@@ -180,9 +184,9 @@ def run(
             jobs=1 if manual else jobs,
             patience_s=patience or (MANUAL_PATIENCE_S if manual else PATIENCE_S),
             watch=terminal.watch,
-        )
+        ),
+        mark,
     )
-    _bury(mark)
     outcome = outcome_of(
         done.results,
         failing=failing,
@@ -212,8 +216,7 @@ def validate(dialect: str, url_argument: bool, command: tuple[str, ...]) -> int:
     target = Target(
         command=command, reported=True, url_argument=url_argument, mark=uuid.uuid4().hex
     )
-    checks = trio.run(validate_client, dialect, target)
-    _bury(target.mark)
+    checks = _played(partial(validate_client, dialect, target), target.mark)
     for check in checks:
         click.echo(f"{'ok' if check.good else check.level:<8} {check.text}")
     return 1 if any(not check.good and check.level == "missing" for check in checks) else 0
@@ -256,6 +259,22 @@ def _announce(environment: Mapping[str, str]) -> None:
 def _progress(text: str) -> None:
     sys.stderr.write(f"\r\x1b[K{text}")
     sys.stderr.flush()
+
+
+def _played(main: Callable[[], Awaitable[_T]], mark: str) -> _T:
+    """Runs it to the end, or to SIGTERM or Ctrl-C; no client outlives it either way."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        return trio.run(main)
+    except BaseExceptionGroup as group:
+        # Ctrl-C comes out of nurseries in groups.
+        only = alone(group)
+        if only is None:
+            raise
+        raise only from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _bury(mark)
 
 
 def _bury(mark: str) -> None:

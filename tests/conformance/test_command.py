@@ -1,6 +1,8 @@
 """The command over real sockets: exit codes, files, lists of known failures."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -146,6 +148,29 @@ def test_validate_explains_what_is_missing() -> None:
     assert good.return_value == 0, good.output
     assert bad.return_value == 1
     assert "missing" in bad.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_no_client_outlives_the_run(how: signal.Signals, tmp_path: Path) -> None:
+    born = tmp_path / "born"
+    os.mkfifo(born)
+    stubborn = (
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+        "while True: time.sleep(1)\n"
+    )
+    with subprocess.Popen(
+        [LASTSEEN, "conformance", "run", "--jobs", "1", "--case", "oddspapi/login/*", "--",
+         sys.executable, "-c", stubborn, str(born)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
+    ) as harness:  # fmt: skip
+        pid = int(born.read_text())
+        harness.send_signal(how)
+        assert harness.wait(timeout=60) == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_client_that_is_started_by_hand_is_waited_for(tmp_path: Path) -> None:
