@@ -17,7 +17,7 @@ demo: $(VENV)/.run ## watch a client survive a hostile gateway, with a verdict
 	$(BIN)/lastseen demo
 
 test: $(VENV)/.dev $(VENV)/.polynode-sdk ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

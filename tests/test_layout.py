@@ -111,16 +111,6 @@ def test_nothing_is_left_unfinished() -> None:
     assert found == []
 
 
-def test_imports_are_absolute() -> None:
-    found = [
-        str(path.relative_to(ROOT))
-        for path in modules("protocol", "simulator", "conformance", "tests", "docs")
-        if any(level for _, level in imports(path))
-    ]
-
-    assert found == []
-
-
 def test_packages_import_only_downwards() -> None:
     order = list(PACKAGES)
     for height, package in enumerate(order):

@@ -8,8 +8,16 @@ from lastseen_simulator.explore.search import Search
 
 PAGE = list_counterexamples.PAGE.read_text(encoding="utf-8")
 
+LONG = {"R2", "R3", "R8"}
+"""Rules whose shortest counterexample has a great many states before it."""
+
 RULES = [
-    pytest.param(explored, rule, id=f"{dialect}-{rule}")
+    pytest.param(
+        explored,
+        rule,
+        id=f"{dialect}-{rule}",
+        marks=[pytest.mark.soak] if rule in LONG else [],
+    )
     for dialect, explored in DIALECTS.items()
     for rule in explored.shown_in
 ]

@@ -35,7 +35,7 @@ def a_run(seed: int) -> tuple[list[Any], str]:
     for name in POLYNODE_PROFILES:
         for fault in profile(name, "polynode"):
             bench.gateway.place(fault)
-    for number in range(12):
+    for number in range(6):
         compressed = (("compress", "zlib"),) if number % 2 else ()
         connection = bench.upgrade(("key", DEMO_KEY), *compressed)
         preset = ("global", "settlements", "fills", "wallets")[number % 4]
