@@ -4,11 +4,10 @@ Members are camelCase; counts and prices are integers, whether the wire has numb
 of enums lose their prefix. What is not known stays as it is: nothing is refused for being new.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
-
-from lastseen.shapes import as_list, as_object
+from typing import Any, Final, cast
 
 __all__ = [
     "ORDER_ZEROES",
@@ -76,16 +75,28 @@ def spelled(value: Any) -> Any:
     >>> spelled({"order_status": "ORDER_STATUS_FILLED", "cum_qty": "12"})
     {'state': 'FILLED', 'cumQty': 12}
     """
-    members = as_object(value)
-    if members is not None:
-        made: dict[str, Any] = {}
-        for name, item in members.items():
-            key = camel(name)
-            key = _ALIASES.get(key, key)
-            made[key] = _member(key, item)
-        return made
-    items = as_list(value)
-    return value if items is None else [spelled(item) for item in items]
+    if type(value) is dict:
+        members = cast("dict[str, Any]", value)
+        return {key: _member(key, item) for key, item in _keyed(members)}
+    if type(value) is list:
+        return [spelled(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _keyed(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, item in members.items():
+        yield (_key(name) if len(name) <= _KEY_CHARACTERS_MAX else name), item
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str) -> str:
+    """Our name of a member; every record has the same few, so they are worked out once."""
+    key = camel(name)
+    return _ALIASES.get(key, key)
+
+
+_KEY_CHARACTERS_MAX: Final = 128
+"""Nobody names a member so; what is longer stays as it is, and is not remembered."""
 
 
 def order_of(members: Mapping[str, Any], *, partly: bool) -> dict[str, Any]:
