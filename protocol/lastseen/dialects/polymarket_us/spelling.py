@@ -7,7 +7,9 @@ of enums lose their prefix. What is not known stays as it is: nothing is refused
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
+
+from lastseen.shapes import as_list, as_object
 
 __all__ = [
     "ORDER_ZEROES",
@@ -75,12 +77,11 @@ def spelled(value: Any) -> Any:
     >>> spelled({"order_status": "ORDER_STATUS_FILLED", "cum_qty": "12"})
     {'state': 'FILLED', 'cumQty': 12}
     """
-    if type(value) is dict:
-        members = cast("dict[str, Any]", value)
+    members = as_object(value)
+    if members is not None:
         return {key: _member(key, item) for key, item in _keyed(members)}
-    if type(value) is list:
-        return [spelled(item) for item in cast("list[Any]", value)]
-    return value
+    items = as_list(value)
+    return value if items is None else [spelled(item) for item in items]
 
 
 def _keyed(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
