@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Final, TypeVar
 
 import click
@@ -263,7 +264,7 @@ def _progress(text: str) -> None:
 
 def _played(main: Callable[[], Awaitable[_T]], mark: str) -> _T:
     """Runs it to the end, or to SIGTERM or Ctrl-C; no client outlives it either way."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         return trio.run(main)
     except BaseExceptionGroup as group:
@@ -275,6 +276,10 @@ def _played(main: Callable[[], Awaitable[_T]], mark: str) -> _T:
     finally:
         signal.signal(signal.SIGTERM, before)
         _bury(mark)
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 def _bury(mark: str) -> None:
