@@ -52,5 +52,15 @@ class Join:
         return connection == owner
 
     def is_fresh(self, as_of: Cursor | None, barrier: Cursor | None) -> bool:
-        """R11: a snapshot that says how old it is must reach the peer's head at login."""
+        """R11: a snapshot that says how old it is must not be behind the peer's head at login.
+
+        Where the halves of the ids disagree nobody can say which is older (HZ-A7): such a snapshot
+        counts, and proves nothing.
+        """
+        if barrier is None or as_of == barrier:
+            return True
+        return as_of is not None and not at_or_below(as_of, barrier)
+
+    def reaches(self, as_of: Cursor | None, barrier: Cursor | None) -> bool:
+        """Whether a snapshot is at the peer's head at login or beyond, for certain."""
         return barrier is None or (as_of is not None and at_or_below(barrier, as_of))

@@ -9,6 +9,7 @@ from lastseen.channels import Channels
 from lastseen.dialect import ScopeKind, SnapshotContent, SnapshotFault
 from lastseen.events import AnomalyCode, Entry, Proof, StateSnapshot, Why
 from lastseen.join import at_or_below
+from lastseen.position import Cursor
 from lastseen.recovery import Recovery
 from lastseen.scopes import Channel, Scope
 from lastseen.snapshots import Fetch, ScopeKey
@@ -89,10 +90,7 @@ class Rebase:
         as_of = content.as_of
         if as_of is None:
             return None
-        dated, head = channel.name, channel.head
-        if channel.is_roster(scope) and content.roster_channel is not None:
-            dated = content.roster_channel
-            head = self.recovery.heads.get(dated)
+        dated, head = self._dated(channel, scope, content)
         if as_of.epoch != self.channels.position.epoch:
             problem = "snapshot of another epoch"
         elif not self.recovery.join.is_fresh(as_of.cursors.get(dated), head):
@@ -107,6 +105,21 @@ class Rebase:
         self.anomalies.note(AnomalyCode.SNAPSHOT_STALE, channel.name, problem)
         return problem
 
+    def _dated(
+        self, channel: Channel, scope: Scope, content: SnapshotContent
+    ) -> tuple[str, Cursor | None]:
+        """The channel whose position dates the answer, and its newest id as far as we know."""
+        if channel.is_roster(scope) and content.roster_channel is not None:
+            return content.roster_channel, self.recovery.heads.get(content.roster_channel)
+        return channel.name, channel.head
+
+    def _is_proven(self, channel: Channel, scope: Scope, content: SnapshotContent) -> bool:
+        """Without any head from the peer there is nothing that a position could be held against."""
+        if content.as_of is None or not self.recovery.heads:
+            return False
+        dated, head = self._dated(channel, scope, content)
+        return self.recovery.join.reaches(content.as_of.cursors.get(dated), head)
+
     def _apply(
         self, channel: Channel, scope: Scope, content: SnapshotContent, *, now: float
     ) -> None:
@@ -117,8 +130,7 @@ class Rebase:
         scope.apply_quietly(ScopeInput.FETCH_STARTED)
         if not scope.apply_quietly(ScopeInput.SNAPSHOT_APPLIED):
             return
-        # Without any head from the peer there is nothing that a position could be held against.
-        proven = content.as_of is not None and bool(self.recovery.heads)
+        proven = self._is_proven(channel, scope, content)
         scope.rest_on(Proof.PROVEN if proven else Proof.UNPROVEN)
         scope.verified = proven
         scope.synced_at = now

@@ -119,6 +119,9 @@ class _AnyAge(Join):
     def is_fresh(self, as_of: Cursor | None, barrier: Cursor | None) -> bool:
         return True
 
+    def reaches(self, as_of: Cursor | None, barrier: Cursor | None) -> bool:
+        return True
+
 
 @final
 @attrs.define(eq=False)

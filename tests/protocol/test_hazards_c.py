@@ -150,6 +150,20 @@ def test_without_an_as_of_the_claim_is_unproven_and_verified_once(stage: type[St
     assert s.state() is ScopeState.SYNCED
 
 
+def test_a_snapshot_whose_id_cannot_be_compared_with_the_head_counts_and_proves_nothing(
+    stage: type[Stage],
+) -> None:
+    """HZ-A7, R11: a number that starts anew each millisecond must not keep a channel stale."""
+    s = stage(scores={"A": 10})
+    s.log_in(heads={"scores": "100-11"})
+    s.wait(0.3)
+    s.serve(as_of="E1; scores=101-0")
+
+    assert s.state() is ScopeState.SYNCED
+    assert s.anomalies(AnomalyCode.SNAPSHOT_STALE) == 0
+    assert [snapshot.proof for snapshot in s.snapshots] == [Proof.UNPROVEN]
+
+
 def test_a_verification_older_than_the_base_is_fetched_again(stage: type[Stage]) -> None:
     """HZ-C5, R11: what the base already had was laid over nothing, so nothing would bring it back.
 

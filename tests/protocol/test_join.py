@@ -19,12 +19,16 @@ def test_at_or_below_asks_both_halves(
     """HZ-A7."""
     assert at_or_below(cursor, limit) is below
     assert JOIN.is_live(cursor, limit) is not below
-    assert JOIN.is_fresh(limit, cursor) is below
+    assert JOIN.reaches(limit, cursor) is below
+    # Nobody can say which of two is older when their halves disagree.
+    assert JOIN.is_fresh(limit, cursor) is not (at_or_below(limit, cursor) and limit != cursor)
 
 
 def test_without_a_barrier_nothing_is_live_and_everything_is_fresh() -> None:
     assert not JOIN.is_live((9, 9), None)
     assert JOIN.is_fresh(None, None)
+    assert JOIN.reaches(None, None)
+    assert not JOIN.reaches(None, (1, 1))
     assert JOIN.is_fresh((1, 1), None)
     assert not JOIN.is_fresh(None, (1, 1))
 
