@@ -368,7 +368,9 @@ def test_what_could_not_be_printed_does_not_become_durable(
     whole = out[: out.rindex("\n") + 1]
     printed = {line["id"] for line in seen + parsed(whole) if line["event"] == "entry"}
 
-    assert held(path).cursors["odds"] in printed
+    # What overflowed while nobody read has no cursor, and claims nothing.
+    cursor = held(path).cursors.get("odds")
+    assert cursor is None or cursor in printed
 
 
 # Disks that only a process of its own can have.
