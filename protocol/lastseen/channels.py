@@ -48,11 +48,13 @@ class Channels:
     def restore(self, position: Position, bases: Collection[ScopeKey]) -> None:
         """Trusts the application's word that it holds these scopes at this position (R9)."""
         self.position.restore(position, {key.channel for key in bases if key.entity is None})
+        # In an order of ours: a set's would differ from process to process (INV-S18).
+        ordered = sorted(bases, key=lambda key: (key.channel, key.entity or ""))
         for channel in self.active.values():
             cursor = self.position.cursor(channel.name)
             if cursor is None or channel.kind is ScopeKind.NONE:
                 continue
-            for key in bases:
+            for key in ordered:
                 if key.channel == channel.name:
                     self.scope(channel, key.entity).restore()
             self.position.unblock(channel.name)
