@@ -256,12 +256,12 @@ def _tell_failure(failure: Outcome, out: Path, *, as_json: bool) -> None:
 def _replay(path: Path, *, as_json: bool) -> int:
     try:
         plan = Plan.from_json(path.read_bytes())
+        world = World(plan, Mechanisms(), told=True)
+        outcome = world.run()
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}", exit_code=2) from None
     except PlanError as error:
         raise CommandError(f"{path}: {error}", exit_code=2) from None
-    world = World(plan, Mechanisms(), told=True)
-    outcome = world.run()
     if as_json:
         for each in world.trace.story:
             _print_json(

@@ -4,7 +4,7 @@ What happens in a run follows from its plan alone. Shrinking leaves actions out;
 same plan again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Self, cast, final
 
 import attrs
@@ -13,6 +13,12 @@ import msgspec
 __all__ = ["Action", "Plan", "PlanError", "SCHEMA", "tuples"]
 
 SCHEMA: Final = "lastseen.plan/1"
+
+CLIENTS_MAX: Final = 16
+ACTIONS_MAX: Final = 10_000
+SECONDS_MAX: Final = 3600.0
+TIMES_MAX: Final = 1000
+"""What a plan from a file may ask for; a drawn one stays far below."""
 
 _NO_VALUES: Final[Mapping[str, Any]] = {}
 
@@ -76,22 +82,47 @@ class Plan:
         if read.pop("schema", None) != SCHEMA:
             raise PlanError(f"not a plan: its schema is not {SCHEMA}")
         try:
-            actions = tuple(_action(each) for each in read.pop("actions", ()))
-            permanent = read.pop("permanent", None)
-            read["channels"] = tuple(read.get("channels", ()))
-            return cls(
-                **read,
-                actions=actions,
-                permanent=None if permanent is None else _action(permanent),
-            )
-        except (TypeError, AttributeError) as error:
+            plan = msgspec.convert(read, cls)
+        except msgspec.ValidationError as error:
             raise PlanError(f"not a plan: {error}") from None
+        trouble = next(_troubles(plan, read), None)
+        if trouble is not None:
+            raise PlanError(f"not a plan: {trouble}")
+        return plan
 
 
-def _action(members: object) -> Action:
-    if not isinstance(members, dict):
-        raise TypeError("an action is an object")
-    return Action(**cast("dict[str, Any]", members))
+def _troubles(plan: Plan, read: Mapping[str, Any]) -> Iterator[str]:
+    """What a plan of the right types may not say all the same."""
+    yield from (f"unknown member {name}" for name in read.keys() - _names(Plan))
+    if not 0 < plan.clients <= CLIENTS_MAX:
+        yield f"clients must be 1 to {CLIENTS_MAX}"
+    if len(plan.actions) > ACTIONS_MAX:
+        yield f"more than {ACTIONS_MAX} actions"
+    for name in ("latency_s", "jitter_s", "disk_s", "heal_at"):
+        if not 0.0 <= getattr(plan, name) <= SECONDS_MAX:
+            yield f"{name} must be 0 to {SECONDS_MAX:.0f}"
+    permanent = () if plan.permanent is None else (plan.permanent,)
+    for number, action in enumerate((*plan.actions, *permanent), start=1):
+        yield from (f"action {number}: {words}" for words in _action_troubles(action, plan))
+    listed = [*read.get("actions", ()), *filter(None, (read.get("permanent"),))]
+    for number, members in enumerate(listed, start=1):
+        unknown = members.keys() - _names(Action)
+        yield from (f"action {number}: unknown member {name}" for name in unknown)
+
+
+def _action_troubles(action: Action, plan: Plan) -> Iterator[str]:
+    if not 0.0 <= action.at <= SECONDS_MAX:
+        yield f"at must be 0 to {SECONDS_MAX:.0f}"
+    if not 0 <= action.client < plan.clients:
+        yield f"there is no client {action.client}"
+    for name, most in (("times", TIMES_MAX), ("seconds", SECONDS_MAX)):
+        value = action.values.get(name, 0)
+        if type(value) not in (int, float) or not 0 <= value <= most:
+            yield f"{name} must be 0 to {most:.0f}"
+
+
+def _names(cls: type[Any]) -> set[str]:
+    return {field.name for field in attrs.fields(cls)}
 
 
 def tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ RUNS_MAX: Final = 1500
 """Plays of one shrinking; by far more than a plan of sixty actions takes."""
 
 _CALM: Final[tuple[tuple[str, Any], ...]] = (
-    ("clients", 1),
     ("jitter_s", 0.0),
     ("latency_s", 0.005),
     ("disk_s", 0.01),
@@ -84,6 +83,10 @@ def _fewer_actions(best: Callable[[], Plan], fails: Callable[[Plan], bool]) -> N
 
 def _simpler(best: Callable[[], Plan]) -> Iterator[Plan]:
     """Plans with calmer circumstances: nothing special is set, nothing happens more than once."""
+    if best().clients > 1:
+        # What befell the others befalls the one that is left.
+        alone = tuple(attrs.evolve(each, client=0) for each in best().actions)
+        yield attrs.evolve(best(), clients=1, actions=alone)
     for name, value in _CALM:
         if getattr(best(), name) != value:
             yield attrs.evolve(best(), **{name: value})

@@ -1,6 +1,7 @@
 """Plays a plan: two phases, every step watched."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, final
 
@@ -12,7 +13,7 @@ from lastseen_simulator.world.deeds import DEEDS
 from lastseen_simulator.world.network import Network
 from lastseen_simulator.world.oddspapi_world import OddsPapiCast
 from lastseen_simulator.world.outcome import Outcome
-from lastseen_simulator.world.plan import Action, Plan
+from lastseen_simulator.world.plan import Action, Plan, PlanError
 from lastseen_simulator.world.polymarket_us_world import PolymarketUSCast
 from lastseen_simulator.world.polynode_world import PolyNodeCast
 from lastseen_simulator.world.trace import Trace
@@ -40,7 +41,10 @@ _CASTS: Final[Mapping[str, type[Any]]] = {
 
 
 def play(plan: Plan, *, mechanisms: Mechanisms | None = None, told: bool = False) -> Outcome:
-    """Plays one plan; the same plan gives the same outcome, byte for byte."""
+    """Plays one plan; the same plan gives the same outcome, byte for byte.
+
+    Raises `PlanError` for a plan that names what there is not.
+    """
     return World(plan, mechanisms or Mechanisms(), told=told).run()
 
 
@@ -66,9 +70,11 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         self.trace = Trace(told=self.told)
-        self.cast = _CASTS[self.plan.dialect](
-            self.plan, self.mechanisms, self.clock, self.trace, self.marks
-        )
+        make = _CASTS.get(self.plan.dialect)
+        if make is None:
+            raise PlanError(f"no such dialect: {self.plan.dialect}")
+        with _usable("options, knobs or settings"):
+            self.cast = make(self.plan, self.mechanisms, self.clock, self.trace, self.marks)
         self.network = Network(
             core=self.cast.core,
             clock=self.clock,
@@ -113,8 +119,9 @@ class World:
     def _break(self) -> None:
         self.network.step(lambda: self.network.core.handle_deadline(now=self.clock.now))
         for client in range(self.plan.clients):
-            self.watches.append(self.cast.watch(client))
-            self.disks.append(self.cast.disk(client))
+            with _usable("options, knobs or settings"):
+                self.watches.append(self.cast.watch(client))
+                self.disks.append(self.cast.disk(client))
             self.hosts.append(None)
             self.lives.append(0)
             self.launch(client)
@@ -168,7 +175,7 @@ class World:
         permanent = self.plan.permanent
         if permanent is not None:
             values = {name: each for name, each in permanent.values.items() if name != SPARES}
-            DEEDS[permanent.what](self, attrs.evolve(permanent, values=values))
+            self._do(attrs.evolve(permanent, values=values))
 
     def _out_of_order(self) -> tuple[int, str] | None:
         permanent = self.plan.permanent
@@ -193,13 +200,14 @@ class World:
     def launch(self, client: int) -> None:
         """Begins another life of a client."""
         self.lives[client] += 1
-        host = self.hosts[client] = self.cast.host(
-            self.network,
-            client,
-            self.lives[client],
-            self.disks[client],
-            self.watches[client],
-        )
+        with _usable("options, knobs or settings"):
+            host = self.hosts[client] = self.cast.host(
+                self.network,
+                client,
+                self.lives[client],
+                self.disks[client],
+                self.watches[client],
+            )
         self.trace.tell(self.clock.now, f"client {client}", "world", f"life {self.lives[client]}")
         host.begin()
 
@@ -208,9 +216,22 @@ class World:
     def _act(self, action: Action) -> None:
         if self.healed:
             return
-        perform = DEEDS.get(action.what)
-        if perform is None:
-            raise ValueError(f"no such action: {action.what}")
         shown = " ".join(f"{name} {value}" for name, value in action.values.items())
         self.trace.tell(self.clock.now, "world", "world", f"{action.what} {shown}".strip())
-        perform(self, action)
+        self._do(action)
+
+    def _do(self, action: Action) -> None:
+        perform = DEEDS.get(action.what)
+        if perform is None:
+            raise PlanError(f"no such action: {action.what}")
+        with _usable(f"action {action.what} at {action.at}"):
+            perform(self, action)
+
+
+@contextmanager
+def _usable(what: str) -> Generator[None]:
+    """Says which part of a plan nothing can be made of; its cause stays to be seen."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise PlanError(f"{what}: {type(error).__name__}: {error}") from error

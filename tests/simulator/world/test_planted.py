@@ -3,6 +3,7 @@
 import pytest
 from planted import PLANTED
 
+from lastseen_simulator.broken import WITHOUT
 from lastseen_simulator.world.plan import Plan
 from lastseen_simulator.world.plans import draw
 from lastseen_simulator.world.shrink import shrink
@@ -24,3 +25,17 @@ def test_a_planted_bug_is_found_and_its_plan_shrinks(name: str) -> None:
     assert len(plan.actions) <= ACTIONS_MAX
     assert play(Plan.from_json(plan.to_json()), mechanisms=broken).digest == outcome.digest
     assert play(plan).violation is None
+
+
+def test_a_plan_of_two_clients_shrinks_to_one() -> None:
+    """Seed 50: the second client is the one that goes wrong, and what befalls it is its own."""
+    broken = WITHOUT["R5"]
+    failing = draw("oddspapi", 50)
+    assert failing.clients == 2
+    assert {"reject", "resync"} <= {each.what for each in failing.actions if each.client == 1}
+
+    plan, outcome = shrink(failing, mechanisms=broken)
+
+    assert outcome.violation is not None
+    assert (plan.clients, {action.client for action in plan.actions}) == (1, {0})
+    assert play(plan, mechanisms=broken).digest == outcome.digest

@@ -1,11 +1,18 @@
 """The world in a box: one seed is one run, and what is planted is found, shrunk and replayed."""
 
+import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from lastseen_simulator.command import CommandError
+from lastseen_simulator.command.simulate import simulate
 from lastseen_simulator.world.plan import Plan, PlanError
 from lastseen_simulator.world.plans import DRAWS, draw
 from lastseen_simulator.world.sweep import sweep
@@ -58,6 +65,70 @@ def test_a_plan_survives_being_written_down() -> None:
 def test_what_is_no_plan_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(PlanError, match=r"not a plan: .+"):
         Plan.from_json(text)
+
+
+def spoiled(**members: Any) -> str:
+    plan = Plan(dialect="oddspapi", seed=1, channels=("scores",), heal_at=3.0)
+    return json.dumps({**json.loads(plan.to_json()), **members})
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"clients": 1_000_000}, "clients must be 1 to 16"),
+        ({"clients": "two"}, "Expected `int`, got `str`"),
+        ({"heal_at": 1e12}, "heal_at must be 0 to 3600"),
+        ({"latency_s": -1.0}, "latency_s must be 0 to 3600"),
+        ({"surprise": 1}, "unknown member surprise"),
+        ({"actions": [{"at": 1.0, "what": "crash", "client": 1}]}, "there is no client 1"),
+        ({"actions": [{"at": -1.0, "what": "crash"}]}, "at must be 0 to 3600"),
+        ({"actions": [{"at": 1.0, "what": "crash", "who": 1}]}, "action 1: unknown member who"),
+        (
+            {"actions": [{"at": 1.0, "what": "publish", "values": {"times": 10**9}}]},
+            "times must be 0 to 1000",
+        ),
+        (
+            {"permanent": {"at": 1.0, "what": "stall", "values": {"seconds": "long"}}},
+            "seconds must be 0 to 3600",
+        ),
+    ],
+)
+def test_a_plan_that_asks_for_too_much_is_refused(members: dict[str, Any], words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        Plan.from_json(spoiled(**members))
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"dialect": "morse"}, "no such dialect: morse"),
+        ({"options": {"nope": 1}}, "options, knobs or settings: .*nope"),
+        ({"knobs": {"nope": 1}}, "options, knobs or settings: .*nope"),
+        ({"options": {"hold_items_max": -1}}, "options, knobs or settings: .*hold_items_max"),
+        ({"actions": [{"at": 1.0, "what": "explode"}]}, "no such action: explode"),
+        ({"permanent": {"at": 1.0, "what": "explode"}}, "no such action: explode"),
+        ({"actions": [{"at": 1.0, "what": "publish"}]}, "action publish at 1.0: KeyError"),
+        (
+            {"actions": [{"at": 1.0, "what": "publish", "values": {"channel": "nope"}}]},
+            "no such channel: nope",
+        ),
+        (
+            {"actions": [{"at": 1.0, "what": "fault", "values": {"kind": "drop", "at": "x"}}]},
+            "no such position: 'x'",
+        ),
+    ],
+)
+def test_a_plan_that_names_what_there_is_not_is_told_so(
+    members: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(spoiled(**members))
+
+    done = CliRunner().invoke(simulate, ["--replay", str(path)], standalone_mode=False)
+
+    assert isinstance(done.exception, CommandError)
+    assert done.exception.code == 2
+    assert re.search(words, done.exception.format_message())
 
 
 @pytest.mark.soak
