@@ -136,8 +136,10 @@ class World:
         begun = self.clock.now
         self._await_order("the faults ended")
         self.recovered_s = self.clock.now - begun
+        publish = self.network.core.publish
         for channel in self.cast.probes():
-            self.network.step(partial(self.network.core.publish, channel, None, now=self.clock.now))
+            with _usable(f"channel {channel}"):
+                self.network.step(partial(publish, channel, None, now=self.clock.now))
         self._until(self.clock.now + QUIET_S)
         self._await_order("the last entries")
         if self.cast.settles():

@@ -102,6 +102,7 @@ def test_a_plan_that_asks_for_too_much_is_refused(members: dict[str, Any], words
     ("members", "words"),
     [
         ({"dialect": "morse"}, "no such dialect: morse"),
+        ({"channels": ["nope"]}, "channel nope: .*no such channel"),
         ({"options": {"nope": 1}}, "options, knobs or settings: .*nope"),
         ({"knobs": {"nope": 1}}, "options, knobs or settings: .*nope"),
         ({"options": {"hold_items_max": -1}}, "options, knobs or settings: .*hold_items_max"),
