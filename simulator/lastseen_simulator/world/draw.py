@@ -8,7 +8,7 @@ import attrs
 
 from lastseen_simulator.world.plan import Action
 
-__all__ = ["Dice", "Menu", "crash", "draw_actions", "draw_permanent", "fault"]
+__all__ = ["Dice", "Menu", "draw_actions", "draw_permanent", "fault"]
 
 T = TypeVar("T")
 
@@ -79,18 +79,6 @@ def draw_permanent(dice: Dice, choices: Sequence[Mapping[str, Any]], at: float) 
     if not dice.chance(0.4):
         return None
     return Action(at=at, what="fault", values=_values(dice.one_of(choices)))
-
-
-def crash(dice: Dice) -> dict[str, Any]:
-    """The client goes down: now, or when its disk next reaches a stage of a write."""
-    made: dict[str, Any] = {
-        "what": "crash",
-        "fate": dice.one_of(("lost", "kept", "torn")),
-        "seconds": dice.between(0.01, 2.0),
-    }
-    if dice.chance(0.6):
-        made["in_write"] = dice.one_of(("begun", "written", "written", "synced"))
-    return made
 
 
 def _action(dice: Dice, made: Mapping[str, Any], at: float, clients: int) -> Action:

@@ -4,7 +4,8 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lastseen_simulator.world.draw import Dice, Menu, crash, draw_actions, draw_permanent, fault
+from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
+from lastseen_simulator.world.menu import APPLICATION, LINK, crash, cut, ended_at, publications
 from lastseen_simulator.world.plan import Action, Plan
 
 __all__ = ["draw_oddspapi"]
@@ -147,7 +148,7 @@ def draw_oddspapi(seed: int) -> Plan:
     else:
         del menu["slow"]
     actions = draw_actions(dice, menu, clients=clients, until=heal_at)
-    actions += _publications(dice, channels, heal_at)
+    actions += publications(dice, channels, heal_at, most=25, burst=5)
     if "scores" in channels and dice.chance(0.12):
         knobs |= _LONG_REPLAY
         knobs["server_entry_ids"] = dice.chance(0.5)
@@ -195,31 +196,6 @@ def _interrupted_replay(dice: Dice, until: float) -> list[Action]:
     return [each for each in made if each.at < until]
 
 
-def _publications(dice: Dice, channels: tuple[str, ...], until: float) -> list[Action]:
-    made: list[Action] = []
-    for _ in range(dice.whole(2, 25)):
-        channel = dice.one_of(channels)
-        values: dict[str, Any] = {"channel": channel}
-        if dice.chance(0.3):
-            values["times"] = dice.whole(2, 5)
-        made.append(Action(at=dice.between(0.1, until), what="publish", values=values))
-    return made
-
-
-def _cut(dice: Dice) -> dict[str, Any]:
-    heard = dice.one_of(("both", "both", "client", "gateway"))
-    return {"what": "cut", "heard": heard, "keep": dice.whole(0, 3)}
-
-
-def _ended_at(dice: Dice) -> dict[str, Any]:
-    kind = dice.one_of(("drop", "reset", "half_open"))
-    if dice.chance(0.4):
-        where = f"inside {dice.one_of(_INSIDE)} byte {dice.whole(0, 40)}"
-    else:
-        where = dice.one_of(_BOUNDARIES)
-    return fault(kind, at=where, times=dice.whole(1, 3))
-
-
 def _request(dice: Dice) -> str:
     return f"on request {dice.one_of(('/fixtures', '/fixtures/odds', '*'))}"
 
@@ -247,22 +223,13 @@ def _told_to_move(dice: Dice) -> dict[str, Any]:
 
 
 _FAULTS: Final[Menu] = {
-    "cut": _cut,
-    "half_open": lambda dice: {
-        "what": "half_open",
-        "direction": dice.one_of(("both", "down", "up")),
-    },
-    "stall": lambda dice: {"what": "stall", "seconds": dice.between(0.2, 6.0)},
-    "refuse": lambda dice: {
-        "what": "refuse",
-        "mode": dice.one_of(("refuse", "accept_then_close")),
-        "seconds": dice.between(0.5, 5.0),
-    },
+    "cut": cut,
+    **LINK,
     "silence": lambda dice: {"what": "silence", "seconds": dice.between(0.2, 4.0)},
     "crash": crash,
     "restart": lambda dice: {"what": "restart", "announce": dice.chance(0.5)},
     "silent restart": lambda _: fault("restart", how="silent"),
-    "ended at": _ended_at,
+    "ended at": lambda dice: ended_at(dice, _INSIDE, _BOUNDARIES),
     "duplicate": lambda dice: fault(
         "duplicate", at=f"every {dice.whole(1, 3)} data", times=dice.whole(1, 5)
     ),
@@ -293,15 +260,7 @@ _FAULTS: Final[Menu] = {
     "clock step": lambda dice: fault("clock_step", offset_ms=dice.one_of((5, 4000, 90_000))),
     "oddity": lambda dice: fault("send", text=dice.one_of(_ODDITIES)),
     "raw": lambda dice: fault("raw", violation=dice.one_of(("masked", "reserved_bits"))),
-    "slow": lambda dice: {
-        "what": "slow",
-        "seconds": dice.between(0.5, 6.0),
-        "pace_s": dice.one_of((0.05, 0.7)),
-    },
-    "reject": lambda _: {"what": "reject"},
-    "resync": lambda _: {"what": "resync"},
-    "held disk": lambda dice: {"what": "hold_disk", "seconds": dice.between(0.2, 4.0)},
-    "failing disk": lambda dice: {"what": "fail_disk", "times": dice.whole(1, 3)},
+    **APPLICATION,
 }
 
 _PERMANENT: Final = (

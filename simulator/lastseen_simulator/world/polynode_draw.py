@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
+from lastseen_simulator.world.menu import LINK, SLOW, cut, ended_at
 from lastseen_simulator.world.plan import Action, Plan
 
 __all__ = ["draw_polynode"]
@@ -146,34 +147,12 @@ def _publications(dice: Dice, presets: tuple[str, ...], until: float) -> list[Ac
     return made
 
 
-def _ended_at(dice: Dice) -> dict[str, Any]:
-    kind = dice.one_of(("drop", "reset", "half_open"))
-    if dice.chance(0.4):
-        where = f"inside {dice.one_of(_INSIDE)} byte {dice.whole(0, 40)}"
-    else:
-        where = dice.one_of(_BOUNDARIES)
-    return fault(kind, at=where, times=dice.whole(1, 3))
-
-
 _FAULTS: Final[Menu] = {
-    "cut": lambda dice: {
-        "what": "cut",
-        "heard": dice.one_of(("both", "both", "client", "gateway")),
-        "keep": dice.whole(0, 3),
-    },
-    "half_open": lambda dice: {
-        "what": "half_open",
-        "direction": dice.one_of(("both", "down", "up")),
-    },
-    "stall": lambda dice: {"what": "stall", "seconds": dice.between(0.2, 6.0)},
-    "refuse": lambda dice: {
-        "what": "refuse",
-        "mode": dice.one_of(("refuse", "accept_then_close")),
-        "seconds": dice.between(0.5, 5.0),
-    },
+    "cut": cut,
+    **LINK,
     "crash": lambda dice: {"what": "crash", "seconds": dice.between(0.01, 2.0)},
     "restart": lambda dice: {"what": "restart", "announce": dice.chance(0.5)},
-    "ended at": _ended_at,
+    "ended at": lambda dice: ended_at(dice, _INSIDE, _BOUNDARIES),
     "duplicate": lambda dice: fault(
         "duplicate", at=f"every {dice.whole(1, 3)} data", times=dice.whole(1, 5)
     ),
@@ -201,11 +180,7 @@ _FAULTS: Final[Menu] = {
     "clock step": lambda dice: fault("clock_step", offset_ms=dice.one_of((5, 4000, 90_000))),
     "oddity": lambda dice: fault("send", text=dice.one_of(_ODDITIES)),
     "raw": lambda dice: fault("raw", violation=dice.one_of(("masked", "reserved_bits"))),
-    "slow": lambda dice: {
-        "what": "slow",
-        "seconds": dice.between(0.5, 6.0),
-        "pace_s": dice.one_of((0.05, 0.7)),
-    },
+    **SLOW,
 }
 
 _PERMANENT: Final = (
