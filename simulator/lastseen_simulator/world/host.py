@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -17,14 +17,28 @@ from lastseen_simulator.world.network import Network, Wire
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import BrokenInvariantError, SocketWatch
 
-__all__ = ["Host", "Setting", "Socket", "revealed", "shown"]
+__all__ = ["FrameWatch", "Host", "Setting", "Socket", "revealed", "shown"]
 
 _EVENTS: Final = 1024
 _SHOWN_MAX: Final = 150
 _LATE_S: Final = 1e-6
 """A real loop wakes a little late, never early and never at the very moment."""
 
+
+class FrameWatch(Protocol):
+    """What every dialect's watch hears of connections."""
+
+    def handed(self, connection: int, frames: list[Any], /) -> None:
+        """These frames are about to reach the session."""
+        ...
+
+    def lost(self, connection: int, /) -> None:
+        """A connection does not count any more."""
+        ...
+
+
 S = TypeVar("S", bound=Machine)
+W = TypeVar("W", bound=FrameWatch)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -53,7 +67,7 @@ class Setting:
 class Socket:
     """The client's end of one wire."""
 
-    host: "Host[Any]"
+    host: "Host[Any, Any]"
     number: int
     wire: Wire | None = None
     over: bool = False
@@ -98,11 +112,12 @@ class Socket:
 
 
 @attrs.define(eq=False)
-class Host(Generic[S]):
+class Host(Generic[S, W]):
     """Runs a session as a driver does, in virtual time; each dialect adds what it is told."""
 
     setting: Setting
     sockets_watch: SocketWatch
+    watch: W
     session: S = attrs.field(init=False)
     sockets: dict[int, Socket] = attrs.field(init=False, factory=dict[int, Socket])
     alive: bool = attrs.field(init=False, default=True)
@@ -181,8 +196,10 @@ class Host(Generic[S]):
         return End(code=1006 if code is None else code, reason=reason)
 
     def dial(self, effect: Connect, socket: Socket) -> Wire:
-        """Opens the wire of a socket."""
-        raise NotImplementedError
+        """Opens a WebSocket, unless a dialect has another wire."""
+        http = gateway.HttpRequest(method="GET", path="/ws", query=revealed(effect.query))
+        self.tell("gateway", f"connect {effect.connection}")
+        return self.setting.network.dial(self.setting.number, http, socket)
 
     # What the sockets tell.
 
@@ -194,15 +211,25 @@ class Host(Generic[S]):
         self.step(lambda now: self.session.handle_opened(socket.number, now=now))
 
     def answered(self, socket: Socket, headers: Sequence[tuple[str, str]]) -> None:
-        """The head of an answer came."""
-        raise NotImplementedError
+        """The head of an answer came; a WebSocket has none."""
 
-    def received(self, socket: Socket, frames: list[str | bytes]) -> None:
+    def received(self, socket: Socket, frames: Sequence[str | bytes]) -> None:
         """Messages arrived together."""
-        raise NotImplementedError
+        if self.setting.trace.told:
+            for frame in frames:
+                self.hear("gateway", f"on {socket.number}: {shown(frame)}")
+
+        def handle(now: float) -> None:
+            self.watch.handed(socket.number, list(frames))
+            self.session.handle_frames(socket.number, list(frames), now=now)
+
+        self.step(handle)
 
     def closed(self, socket: Socket, end: End) -> None:
         """A socket has ended."""
+        self.watch.lost(socket.number)
+        why = f": {end.reason}" if end.reason else ""
+        self.tell("application", f"connection {socket.number} has ended{why}")
         self.sockets.pop(socket.number, None)
         self.sockets_watch.gone(socket.number)
         self.step(lambda now: self.session.handle_closed(socket.number, end, now=now))
@@ -327,6 +354,7 @@ class Host(Generic[S]):
 
     def closing(self, connection: int) -> None:
         """The session lets a connection go."""
+        self.watch.lost(connection)
 
 
 def revealed(query: tuple[tuple[str, str | Secret], ...]) -> tuple[tuple[str, str], ...]:

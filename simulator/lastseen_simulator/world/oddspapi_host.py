@@ -1,15 +1,14 @@
 """A client of OddsPapi: a session with positions, a replica, and a disk that keeps both."""
 
 import random
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, final
+from typing import Final, final
 
 import attrs
 
 from lastseen.dialect import HttpResponse, SnapshotFault
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
-from lastseen.effects import CancelFetch, Commit, Connect, Effect, FetchSnapshot, Request
+from lastseen.effects import CancelFetch, Commit, Effect, FetchSnapshot, Request
 from lastseen.errors import PayloadError
 from lastseen.events import Entry, Event
 from lastseen.mechanisms import Mechanisms
@@ -21,9 +20,8 @@ from lastseen.session import Session
 from lastseen.snapshots import ScopeKey
 from lastseen_simulator import effects as gateway
 from lastseen_simulator.world.disk import Disk
-from lastseen_simulator.world.host import Host, Socket, revealed, shown
+from lastseen_simulator.world.host import Host, revealed, shown
 from lastseen_simulator.world.keeping import Image, Record
-from lastseen_simulator.world.network import Wire
 from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
 
 __all__ = ["OddsPapiHost"]
@@ -35,10 +33,9 @@ _SPORTS: Final = (10, 11, 12)
 
 @final
 @attrs.define(eq=False)
-class OddsPapiHost(Host[Session]):
+class OddsPapiHost(Host[Session, OddsPapiWatch]):
     """One life of it."""
 
-    watch: OddsPapiWatch
     disk: Disk[Record[Kept]]
     options: SessionOptions
     mechanisms: Mechanisms
@@ -69,43 +66,12 @@ class OddsPapiHost(Host[Session]):
         self.watch.reborn(record.kept, record.position)
         self.step(lambda now: self.session.handle_begin(record.position, bases, now=now))
 
-    def dial(self, effect: Connect, socket: Socket) -> Wire:
-        """Opens a socket."""
-        http = gateway.HttpRequest(method="GET", path="/ws", query=revealed(effect.query))
-        self.tell("gateway", f"connect {effect.connection}")
-        return self.setting.network.dial(self.setting.number, http, socket)
-
     def sent(self, connection: int, text: str) -> None:
         """The session logs in."""
         self.watch.logging_in(connection, text)
         if self.setting.trace.told:
             self.tell("gateway", f"login on {connection}: {shown(text.replace(self.key, '***'))}")
         super().sent(connection, text)
-
-    def received(self, socket: Socket, frames: list[str | bytes]) -> None:
-        """Frames arrived together."""
-        if self.setting.trace.told:
-            for frame in frames:
-                self.hear("gateway", f"on {socket.number}: {shown(frame)}")
-
-        def handle(now: float) -> None:
-            self.watch.handed(socket.number, frames)
-            self.session.handle_frames(socket.number, frames, now=now)
-
-        self.step(handle)
-
-    def answered(self, socket: Socket, headers: Sequence[tuple[str, str]]) -> None:
-        """No stream has a head here."""
-
-    def closed(self, socket: Socket, end: Any) -> None:
-        """A socket has ended."""
-        self.watch.lost(socket.number)
-        self.tell("application", f"connection {socket.number} has ended")
-        super().closed(socket, end)
-
-    def closing(self, connection: int) -> None:
-        """The session lets a connection go."""
-        self.watch.lost(connection)
 
     def apply(self, event: Event) -> bool:
         """The application takes an event."""

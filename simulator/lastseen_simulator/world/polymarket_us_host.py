@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any, final
+from typing import final
 
 import attrs
 
@@ -30,10 +30,9 @@ __all__ = ["PolymarketUSHost"]
 
 @final
 @attrs.define(eq=False)
-class PolymarketUSHost(Host[StreamSession]):
+class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
     """One life of it."""
 
-    watch: PolymarketUSWatch
     disk: Disk[Record[Kept]]
     dialect: PolymarketUS
     options: StreamOptions
@@ -72,33 +71,15 @@ class PolymarketUSHost(Host[StreamSession]):
         self.watch.granted(socket.number)
         self.step(lambda now: self.session.handle_answered(socket.number, kind, now=now))
 
-    def received(self, socket: Socket, frames: list[str | bytes]) -> None:
+    def received(self, socket: Socket, frames: Sequence[str | bytes]) -> None:
         """Pieces of the body arrived together."""
         pieces = [each.encode() if isinstance(each, str) else each for each in frames]
-        if self.setting.trace.told:
-            for piece in pieces:
-                self.hear("gateway", f"on {socket.number}: {shown(piece)}")
-
-        def handle(now: float) -> None:
-            self.watch.handed(socket.number, pieces)
-            self.session.handle_frames(socket.number, pieces, now=now)
-
-        self.step(handle)
+        super().received(socket, pieces)
 
     def end_of(self, code: int | None, reason: str) -> End:
         """The end of a body, or its cut."""
         del reason
         return End(reason="the body was cut" if code is None else "the body ended")
-
-    def closed(self, socket: Socket, end: Any) -> None:
-        """A connection has ended."""
-        self.watch.lost(socket.number)
-        self.tell("application", f"connection {socket.number} has ended: {end.reason}")
-        super().closed(socket, end)
-
-    def closing(self, connection: int) -> None:
-        """The session lets a connection go."""
-        self.watch.lost(connection)
 
     def resync(self) -> None:
         """The application wants a fresh snapshot."""

@@ -1,23 +1,20 @@
 """A client of PolyNode: a session with histories, which keeps nothing across its lives."""
 
 import random
-from collections.abc import Sequence
-from typing import Any, final
+from typing import final
 
 import attrs
 
 from lastseen.dialects import polynode
 from lastseen.dialects.polynode.dialect import Plan as AccountPlan
-from lastseen.effects import Connect, Effect
+from lastseen.effects import Effect
 from lastseen.errors import PayloadError
 from lastseen.events import Entry, Event, ItemChanged
 from lastseen.history_session import HistorySession
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import HistoryOptions
 from lastseen.secret import Secret
-from lastseen_simulator import effects as gateway
-from lastseen_simulator.world.host import Host, Socket, revealed, shown
-from lastseen_simulator.world.network import Wire
+from lastseen_simulator.world.host import Host, shown
 from lastseen_simulator.world.polynode_watch import PolyNodeWatch
 
 __all__ = ["PolyNodeHost"]
@@ -25,10 +22,9 @@ __all__ = ["PolyNodeHost"]
 
 @final
 @attrs.define(eq=False)
-class PolyNodeHost(Host[HistorySession]):
+class PolyNodeHost(Host[HistorySession, PolyNodeWatch]):
     """One life of it."""
 
-    watch: PolyNodeWatch
     presets: tuple[str, ...]
     account: AccountPlan
     compress: bool
@@ -53,43 +49,12 @@ class PolyNodeHost(Host[HistorySession]):
         self.watch.reborn()
         self.step(lambda now: self.session.handle_begin(now=now))
 
-    def dial(self, effect: Connect, socket: Socket) -> Wire:
-        """Opens a socket; the key is in its address."""
-        http = gateway.HttpRequest(method="GET", path="/ws", query=revealed(effect.query))
-        self.tell("gateway", f"connect {effect.connection}")
-        return self.setting.network.dial(self.setting.number, http, socket)
-
     def sent(self, connection: int, text: str) -> None:
         """The session asks for something."""
         self.watch.sent(connection, text)
         if self.setting.trace.told:
             self.tell("gateway", f"on {connection}: {shown(text)}")
         super().sent(connection, text)
-
-    def received(self, socket: Socket, frames: list[str | bytes]) -> None:
-        """Messages arrived together."""
-        if self.setting.trace.told:
-            for frame in frames:
-                self.hear("gateway", f"on {socket.number}: {shown(frame)}")
-
-        def handle(now: float) -> None:
-            self.watch.handed(socket.number, frames)
-            self.session.handle_frames(socket.number, frames, now=now)
-
-        self.step(handle)
-
-    def answered(self, socket: Socket, headers: Sequence[tuple[str, str]]) -> None:
-        """No stream has a head here."""
-
-    def closed(self, socket: Socket, end: Any) -> None:
-        """A socket has ended."""
-        self.watch.lost(socket.number)
-        self.tell("application", f"connection {socket.number} has ended")
-        super().closed(socket, end)
-
-    def closing(self, connection: int) -> None:
-        """The session lets a connection go."""
-        self.watch.lost(connection)
 
     def resync(self) -> None:
         """There is nothing to take anew."""
