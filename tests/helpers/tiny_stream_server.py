@@ -18,7 +18,8 @@ class Exchange:
     http: h11.Connection
     request: h11.Request
     body: bytes
-    at: float
+    ended: bool = False
+    """Set before the last bytes go: the client may be quicker than the end of `handle`."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -34,6 +35,7 @@ class Exchange:
             await self._send(h11.Data(data=piece))
 
     async def end(self) -> None:
+        self.ended = True
         await self._send(h11.EndOfMessage())
 
     async def refuse(self, status: int, body: bytes = b"{}", *headers: tuple[str, str]) -> None:
@@ -48,25 +50,28 @@ class Exchange:
 
 @attrs.define(eq=False)
 class TinyStreamServer:
-    """Counts connections and requests; `handle` says what each gets, and ends the connection."""
+    """Keeps what was asked, counts the answers that go on; `handle` says what each gets."""
 
     handle: Callable[[Exchange], Awaitable[None]]
     exchanges: list[Exchange] = attrs.field(factory=list)
-    open: int = 0
     most_open: int = 0
+    _answering: set[Exchange] = attrs.field(factory=set)
 
     async def __call__(self, stream: trio.abc.Stream) -> None:
-        self.open += 1
-        self.most_open = max(self.most_open, self.open)
+        exchange = None
         try:
             exchange = await self._read(stream)
             if exchange is not None:
                 self.exchanges.append(exchange)
+                self._answering.add(exchange)
+                going_on = sum(not each.ended for each in self._answering)
+                self.most_open = max(self.most_open, going_on)
                 await self.handle(exchange)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            self.open -= 1
+            if exchange is not None:
+                self._answering.discard(exchange)
             await trio.aclose_forcefully(stream)
 
     async def _read(self, stream: trio.abc.Stream) -> Exchange | None:
@@ -83,6 +88,6 @@ class TinyStreamServer:
                 body += event.data
             elif isinstance(event, h11.EndOfMessage):
                 assert request is not None
-                return Exchange(stream, http, request, body, trio.current_time())
+                return Exchange(stream, http, request, body)
             else:
                 return None
