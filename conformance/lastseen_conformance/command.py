@@ -10,9 +10,11 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+import attrs
 import click
+import msgspec
 import trio
 
 from lastseen_conformance.case import Case
@@ -46,6 +48,7 @@ _dialect = click.option(
     show_default=True,
     help="What the client speaks.",
 )
+_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
 _case = click.option(
     "--case", "patterns", multiple=True, metavar="GLOB", help="Only cases of such ids; repeatable."
 )
@@ -59,14 +62,28 @@ def conformance() -> None:
 conformance.add_command(zoo)
 
 
-@conformance.command("list")
+@conformance.command(
+    "list",
+    epilog="""\b
+--json prints one object a case: id, template, title, dialect, rules, hazards.
+
+\b
+Example:
+  lastseen conformance list --dialect polynode --case '*/items/*'
+""",
+)
 @click.option("--dialect", type=click.Choice(sorted(DIALECTS)), help="Only this one.")
 @_case
-def list_(dialect: str | None, patterns: tuple[str, ...]) -> int:
+@_json
+def list_(dialect: str | None, patterns: tuple[str, ...], as_json: bool) -> int:
     """List the cases, with a line each."""
     cases = _chosen(dialect, patterns)
     for case in cases:
-        click.echo(f"{case.id:<60} {case.title}")
+        if as_json:
+            names = ("id", "template", "title", "dialect", "rules", "hazards")
+            _print_json({name: getattr(case, name) for name in names})
+        else:
+            click.echo(f"{case.id:<60} {case.title}")
     templates = len({case.template for case in cases})
     click.echo(f"{len(cases)} cases of {templates} templates", err=True)
     return 0
@@ -107,6 +124,10 @@ Exit codes:
   3  the client could not be run
 
 \b
+--json prints what results.json of --report holds: schema, command, mode, seconds,
+exit_code, counts by verdict, and for each case its verdict and broken rules.
+
+\b
 Examples:
   lastseen conformance run -- node client.js
   lastseen conformance run --case 'oddspapi/resume/*' --jobs 4 -- ./client
@@ -139,6 +160,7 @@ Examples:
 @click.option("--url-argument", is_flag=True, help="Append the WebSocket's URL to the command.")
 @click.option("--manual", is_flag=True, help="Print the URL and wait for a client started by hand.")
 @click.option("--quiet", is_flag=True, help="Only the summary.")
+@_json
 @click.argument("command", nargs=-1)
 def run(
     dialect: str,
@@ -152,6 +174,7 @@ def run(
     url_argument: bool,
     manual: bool,
     quiet: bool,
+    as_json: bool,
     command: tuple[str, ...],
 ) -> int:
     """Run cases against COMMAND, or against a client that a person starts."""
@@ -171,7 +194,7 @@ def run(
     )
     at_terminal = sys.stderr.isatty()
     terminal = Terminal(
-        say=click.echo,
+        say=_say_nothing if as_json else click.echo,
         progress=_progress if at_terminal else lambda _: None,
         command=command,
         quiet=quiet,
@@ -196,29 +219,44 @@ def run(
         today=date.today(),
     )
     terminal.summary(done, outcome)
+    results = results_json(done, outcome, command)
+    if as_json:
+        click.echo(results)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "results.json").write_text(results_json(done, outcome, command), "utf-8")
+        (folder / "results.json").write_text(results, "utf-8")
         (folder / "junit.xml").write_text(junit(done, outcome), "utf-8")
         (folder / "report.html").write_text(report_page(done, outcome, command), "utf-8")
-        click.echo(f"written to {folder}")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+        click.echo(f"written to {folder}", err=as_json)
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not as_json:
         for line in annotations(done, outcome):
             click.echo(line)
     return outcome.exit_code
 
 
-@conformance.command()
+@conformance.command(
+    epilog="""\b
+--json prints one object a check: good, level (missing or hint), text.
+
+\b
+Example:
+  lastseen conformance validate --dialect polynode -- node client.js
+""",
+)
 @_dialect
 @click.option("--url-argument", is_flag=True, help="Append the WebSocket's URL to the command.")
+@_json
 @click.argument("command", nargs=-1, required=True)
-def validate(dialect: str, url_argument: bool, command: tuple[str, ...]) -> int:
+def validate(dialect: str, url_argument: bool, as_json: bool, command: tuple[str, ...]) -> int:
     """Check the plumbing of a client: its environment, its report, how it ends."""
     target = Target(
         command=command, reported=True, url_argument=url_argument, mark=uuid.uuid4().hex
     )
     checks = _played(partial(validate_client, dialect, target), target.mark)
     for check in checks:
+        if as_json:
+            _print_json(attrs.asdict(check))
+            continue
         click.echo(f"{'ok' if check.good else check.level:<8} {check.text}")
     return 1 if any(not check.good and check.level == "missing" for check in checks) else 0
 
@@ -255,6 +293,14 @@ def _announce(environment: Mapping[str, str]) -> None:
     for name in _SHOWN:
         if name in environment:
             click.echo(f"  {name}={environment[name]}", err=True)
+
+
+def _say_nothing(_text: str) -> None:
+    """What people read is not for programs."""
+
+
+def _print_json(members: dict[str, Any]) -> None:
+    click.echo(msgspec.json.encode(members).decode())
 
 
 def _progress(text: str) -> None:

@@ -139,6 +139,29 @@ def test_known_failures_are_forgiven_and_stale_ones_are_not(tmp_path: Path) -> N
     assert "expired on 2001-01-01" in expired.stdout
 
 
+def test_programs_get_json_and_nothing_else(tmp_path: Path) -> None:
+    chosen = ("--case", "oddspapi/login/*", "--json", "--report", str(tmp_path))
+    done = subprocess.run(
+        [LASTSEEN, "conformance", "run", *chosen, "--", "false"],
+        capture_output=True, text=True, check=False,
+        env={**environment(), "GITHUB_ACTIONS": "true"}, timeout=600,
+    )  # fmt: skip
+    results = json.loads(done.stdout)
+    assert done.returncode == results["exit_code"] == 3
+    assert results == json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+
+    words = ["list", "--dialect", "polynode", "--json"]
+    listed = CliRunner().invoke(conformance, words, standalone_mode=False)
+    cases = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert {each["dialect"] for each in cases} == {"polynode"}
+    assert all(each["id"].startswith("polynode/") for each in cases)
+    assert "pn.item.outcome" in {rule for each in cases for rule in each["rules"]}
+
+    words = ["validate", "--json", "--", "false"]
+    checks = CliRunner().invoke(conformance, words, standalone_mode=False)
+    assert not all(json.loads(line)["good"] for line in checks.stdout.splitlines())
+
+
 def test_validate_explains_what_is_missing() -> None:
     good, bad = (
         CliRunner().invoke(conformance, ["validate", "--", *command], standalone_mode=False)
