@@ -18,6 +18,7 @@ class Exchange:
     http: h11.Connection
     request: h11.Request
     body: bytes
+    at: float
     ended: bool = False
     """Set before the last bytes go: the client may be quicker than the end of `handle`."""
 
@@ -88,6 +89,6 @@ class TinyStreamServer:
                 body += event.data
             elif isinstance(event, h11.EndOfMessage):
                 assert request is not None
-                return Exchange(stream, http, request, body)
+                return Exchange(stream, http, request, body, trio.current_time())
             else:
                 return None
