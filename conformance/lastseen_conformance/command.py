@@ -208,6 +208,7 @@ def run(
             jobs=1 if manual else jobs,
             patience_s=patience or (MANUAL_PATIENCE_S if manual else PATIENCE_S),
             watch=terminal.watch,
+            doubt=terminal.doubt,
         ),
         mark,
     )

@@ -42,6 +42,9 @@ Mode = str
 Watcher = Callable[[Result, int, int], None]
 """Is told each final result, how many there are by now, and of how many."""
 
+Doubter = Callable[[Result], None]
+"""Is told each result that is to be repeated alone before it counts."""
+
 
 async def run_suite(
     cases: Sequence[Case],
@@ -51,10 +54,17 @@ async def run_suite(
     jobs: int = 2,
     patience_s: float = PATIENCE_S,
     watch: Watcher,
+    doubt: Doubter = lambda _: None,
 ) -> SuiteRun:
     """Runs cases; the first goes alone, and shows whether the client reports."""
     run = _Run(
-        cases=list(cases), target=target, mode=mode, jobs=jobs, patience_s=patience_s, watch=watch
+        cases=list(cases),
+        target=target,
+        mode=mode,
+        jobs=jobs,
+        patience_s=patience_s,
+        watch=watch,
+        doubt=doubt,
     )
     return await run.go()
 
@@ -68,6 +78,7 @@ class _Run:
     jobs: int
     patience_s: float
     watch: Watcher
+    doubt: Doubter
     done: SuiteRun = attrs.field(init=False, factory=SuiteRun)
     _doubtful: list[Result] = attrs.field(init=False, factory=list[Result])
     _hurdles: list[tuple[Verdict, str]] = attrs.field(init=False, factory=list[tuple[Verdict, str]])
@@ -132,6 +143,8 @@ class _Run:
     def _settle_or_doubt(self, result: Result) -> None:
         if result.verdict in _DOUBTFUL:
             self._doubtful.append(result)
+            self._seen_first()
+            self.doubt(result)
         else:
             self._settle(result)
 
@@ -155,9 +168,12 @@ class _Run:
 
     def _settle(self, result: Result) -> None:
         self.done.results.append(result)
+        self._seen_first()
+        self.watch(result, len(self.done.results), len(self.cases))
+
+    def _seen_first(self) -> None:
         if self.done.first_verdict_s is None:
             self.done.first_verdict_s = time.monotonic() - self._began
-        self.watch(result, len(self.done.results), len(self.cases))
 
 
 def _hurdle(result: Result) -> str:
