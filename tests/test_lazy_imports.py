@@ -13,7 +13,7 @@ import pytest
 from lastseen.dialects.oddspapi import DEFAULT_CHANNELS
 from lastseen.lazy_names import lazy_names
 
-PACKAGES = ("lastseen", "lastseen_trio")
+PACKAGES = ("lastseen", "lastseen.dialects.oddspapi", "lastseen_trio")
 DIALECTS = {
     "oddspapi": "lastseen.dialects.oddspapi",
     "polynode": "lastseen.dialects.polynode",
@@ -71,6 +71,13 @@ def test_importing_the_packages_loads_no_dialect_and_no_adapter() -> None:
     assert "lastseen_trio" in adapters
     assert not [name for name in adapters if name.startswith("lastseen.dialects")]
     assert "trio" not in adapters
+
+
+def test_a_gateway_loads_the_wire_and_no_client() -> None:
+    loaded = loaded_by("import lastseen_simulator.gateway.core")
+
+    assert "lastseen.dialects.oddspapi.wire" in loaded
+    assert not loaded & {"lastseen.dialects.oddspapi.dialect", "lastseen.dialects.oddspapi.codec"}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
