@@ -33,6 +33,9 @@ __all__ = ["conformance"]
 
 MANUAL_PATIENCE_S: Final = 60.0
 
+JOBS: Final = min(16, 3 * (os.cpu_count() or 1))
+"""Three a processor: most of a case is waiting. What a busy machine may have caused is repeated."""
+
 _T = TypeVar("_T")
 
 _dialect = click.option(
@@ -115,7 +118,13 @@ Examples:
 )
 @_dialect
 @_case
-@click.option("--jobs", type=click.IntRange(1), default=4, show_default=True, help="Side by side.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=JOBS,
+    show_default="three a processor",
+    help="Side by side.",
+)
 @click.option(
     "--mode",
     type=click.Choice(["auto", "url", "reported"]),
