@@ -113,18 +113,23 @@ class _Run:
         self._settle(Result(case=case, verdict=Verdict.UNIMPLEMENTED, reason=reason))
 
     async def _find_out_whether_it_reports(self) -> Result | None:
-        """In `auto`, plays the first case to see its output; that is all for one without report."""
+        """In `auto`, plays the first case to see its output; that is all for one without report.
+
+        A report shows in its first line, and then the case begins again as one of the others.
+        """
         if self.mode != "auto":
             self.target = attrs.evolve(self.target, reported=self.mode == "reported")
             return None
         target = attrs.evolve(self.target, reported=False)
-        tried = await run_over_sockets(self.cases[0], target, patience_s=self.patience_s)
-        self._hurdles.append((tried.verdict, _hurdle(tried)))
-        self.target = attrs.evolve(
-            self.target, reported=speaks_report(list(tried.history.of(Said)))
+        tried = await run_over_sockets(
+            self.cases[0], target, patience_s=self.patience_s, until_report=True
         )
-        again = self.target.reported or tried.case.reported_only
-        return None if again else tried
+        reported = speaks_report(list(tried.history.of(Said)))
+        self.target = attrs.evolve(self.target, reported=reported)
+        if reported:
+            return None
+        self._hurdles.append((tried.verdict, _hurdle(tried)))
+        return None if tried.case.reported_only else tried
 
     async def _work(self, cases: "trio.MemoryReceiveChannel[Case]") -> None:
         async with cases:
