@@ -266,7 +266,7 @@ class _SocketStage:
         over.set()
 
     async def _halt(self, *, kill: bool) -> None:
-        client, self.client = self.client, None
+        client = self.client
         if client is None:
             return
         self._asked = True
@@ -276,6 +276,8 @@ class _SocketStage:
             self.history.notes.append("the client did not end when it was told to stop")
             self.history.ignored_stop = True
         await self._over.wait()
+        # Not before it is over: who is interrupted while it stops has it to kill.
+        self.client = None
 
     def _take_line(self, raw: bytes, life: int) -> None:
         self._lines += 1
