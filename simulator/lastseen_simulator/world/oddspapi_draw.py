@@ -7,6 +7,7 @@ from typing import Any, Final
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.menu import APPLICATION, LINK, crash, cut, ended_at, publications
 from lastseen_simulator.world.plan import Action, Plan
+from lastseen_simulator.world.secrecy import ECHO
 
 __all__ = ["draw_oddspapi"]
 
@@ -120,6 +121,8 @@ _ODDITIES: Final = (
     '{"channel":"scores","type":"UPDATE","ts":1,"entryId":"+1-2","payload":{"fixtureId":"x"}}',
     '{"type":',
     '{"type":"reconnect","reason":7}',
+    f'{{"type":"{ECHO}"}}',
+    f'{{"type":"reconnect","reason":"of {ECHO}"}}',
 )
 
 

@@ -70,7 +70,7 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
         """The session logs in."""
         self.watch.logging_in(connection, text)
         if self.setting.trace.told:
-            self.tell("gateway", f"login on {connection}: {shown(text.replace(self.key, '***'))}")
+            self.tell("gateway", f"login on {connection}: {self.hidden(text)}")
         super().sent(connection, text)
 
     def apply(self, event: Event) -> bool:
@@ -94,6 +94,7 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
 
     def resync(self) -> None:
         """The application wants everything anew."""
+        self.watch.effort.odd(None)
         self.step(lambda now: self.session.handle_resync(now=now))
 
     def busy(self) -> bool:
@@ -188,6 +189,8 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
         if self.disk.busy:
             self.watch.blame("S15", "a second commit while one is under way")
         self.watch.committing(effect.position)
+        if self.watch.secrecy.stored(effect.position):
+            self.watch.blame("S16", "what is committed shows the key")
         record = Record(effect.position, self._image.taken(self.replica), self.watch.kept())
         self.tell("disk", f"commit {effect.commit}: {_cursors(effect.position)}")
 

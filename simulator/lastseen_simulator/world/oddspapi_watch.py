@@ -19,6 +19,7 @@ from lastseen.position import Position
 from lastseen.shapes import as_object
 from lastseen.states import ScopeState
 from lastseen.status import Counters
+from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.oddspapi_cursors import CursorWatch
 from lastseen_simulator.world.oddspapi_frames import (
     BY_ENTITY,
@@ -29,6 +30,7 @@ from lastseen_simulator.world.oddspapi_frames import (
     read_frame,
 )
 from lastseen_simulator.world.oddspapi_marks import OddsPapiMarks
+from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.watching import SocketWatch
 
 __all__ = ["Kept", "OddsPapiWatch"]
@@ -72,9 +74,13 @@ class OddsPapiWatch(CursorWatch):
     """
 
     sockets: SocketWatch
+    effort: EffortWatch
+    secrecy: SecrecyWatch
     prompt: bool = True
     """The application takes everything at once, so that what it was told is what was handed in."""
     binary: bool = False
+    roomy: bool = True
+    """No cap is so small that entries are legally given up."""
     once: bool = True
     """No id is forgotten while it may come again."""
     verdicts: dict[str, int] = attrs.field(factory=dict[str, int])
@@ -123,6 +129,8 @@ class OddsPapiWatch(CursorWatch):
     def reborn(self, kept: Kept | None, position: Position) -> None:
         """The client starts from what was durable."""
         self.sockets.reborn()
+        self.effort.reborn()
+        self.secrecy.reborn()
         self.bases = dict(kept.bases) if kept is not None else {}
         self.units = dict(kept.units) if kept is not None else {}
         length = kept.applied if kept is not None else 0
@@ -213,6 +221,7 @@ class OddsPapiWatch(CursorWatch):
             read = read_frame(frame)
             if read is None:
                 self.seen.garbled()
+                self.effort.odd(connection)
             elif read.is_entry:
                 self._entry(connection, read)
             else:
@@ -224,6 +233,8 @@ class OddsPapiWatch(CursorWatch):
         channel, entry_id = frame.channel, frame.entryId
         self.received[channel] = self.received.get(channel, 0) + 1
         self.deliveries += 1
+        if not (self.roomy and self.prompt):
+            self.effort.odd(connection)
         if connection != self.owner or not isinstance(entry_id, str):
             if connection != self.owner and connection in self._accepted:
                 self.seen.stale_socket()
@@ -255,6 +266,9 @@ class OddsPapiWatch(CursorWatch):
                 self.seen.completed()
             case "reconnect" if connection == self.owner:
                 self.sockets.lost(planned=True)
+                self.effort.told(connection)
+            case "reconnect" | "error":
+                self.effort.odd(connection)
             case _:
                 pass
 
@@ -280,6 +294,8 @@ class OddsPapiWatch(CursorWatch):
         self._accepted.add(connection)
         self._handed.clear()
         self.sockets.good_from_now()
+        self.effort.accepted(connection)
+        self.effort.answered(connection)
 
     def _required(self, frame: Frame) -> None:
         named: Any = frame.channels
@@ -288,6 +304,7 @@ class OddsPapiWatch(CursorWatch):
             known = list(self.channels)
         states = {state for (name, _), (state, _) in self.claims.items() if name in known}
         self.seen.required(frame, states)
+        self.effort.odd(self.owner)
         paths = {PATHS.get(channel) for channel in known}
         if any(fetch.path in paths for fetch in self._fetches.values()):
             self.seen.crossed()
@@ -448,6 +465,8 @@ class OddsPapiWatch(CursorWatch):
         epoch, _, rest = (response.header("x-as-of") or "").partition(";")
         for item in rest.split(","):
             channel, _, text = item.strip().partition("=")
+            if epoch.strip() != self.epoch:
+                self.effort.odd(self.owner)
             if text:
                 self.issued.add((epoch.strip(), channel, text))
 

@@ -13,7 +13,9 @@ from lastseen.states import ScopeState
 from lastseen.status import Counters
 from lastseen.stream_messages import StreamEntry
 from lastseen_simulator.gateways import Truth
+from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.polymarket_us_marks import PolymarketUSMarks
+from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["EVENTS", "Kept", "PolymarketUSWatch"]
@@ -42,6 +44,8 @@ class PolymarketUSWatch(Watch):
 
     truth: Truth
     sockets: SocketWatch
+    effort: EffortWatch
+    secrecy: SecrecyWatch
     channel: str
     prompt: bool = True
     strict: bool = True
@@ -88,6 +92,8 @@ class PolymarketUSWatch(Watch):
     def reborn(self, kept: Kept | None, position: Position) -> None:
         """The client starts from what was durable."""
         self.sockets.reborn()
+        self.effort.reborn()
+        self.secrecy.reborn()
         length = kept.told if kept is not None else 0
         for key in self._order[length:]:
             self._told.discard(key)
@@ -159,38 +165,51 @@ class PolymarketUSWatch(Watch):
             if line.strip():
                 self._record(connection, line)
 
+    def garbled(self, connection: int) -> None:
+        """A record that says nothing a client could use."""
+        self.seen.garbled()
+        self.effort.odd(connection)
+
     def _record(self, connection: int, line: bytes) -> None:
         try:
             read = as_object(msgspec.json.decode(line)) or {}
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            self.seen.garbled()
+            self.garbled(connection)
             return
         record: Mapping[str, Any] = as_object(read.get("result")) or read
         if self._owner != connection:
             self._owner = connection
             self._based = self._updated = False
             self.sockets.good_from_now()
+            self.effort.accepted(connection)
             if self.fed_since is None:
                 self.fed_since = self.clock.now
             self.seen.begun(resumes=self._token_sent.get(connection, False))
         if (error := read.get("error")) is not None:
             self.seen.failed(error)
+            self.effort.odd(connection)
         elif (snapshot := as_object(record.get("snapshot"))) is not None:
             self._based |= snapshot.get("eof", True) is not False
             self._since = len(self._arrivals)
             self.seen.snapshot(whole=self._based)
         elif "heartbeat" not in record:
             self._updated = True
-            self._update(record)
+            self._update(connection, record)
+        self.effort.fed += "heartbeat" not in record or "resumeToken" in record
+        if self._based or self._updated:
+            self.effort.answered(connection)
         token = record.get("resumeToken")
         if isinstance(token, str):
             self._tokens[token] = len(self._arrivals)
 
-    def _update(self, record: Mapping[str, Any]) -> None:
+    def _update(self, connection: int, record: Mapping[str, Any]) -> None:
         update: Mapping[str, Any] = as_object(record.get("update")) or record
         name = _ITEMS.get(self.channel)
         items: Sequence[object] = as_list(update.get(name)) or () if name is not None else ()
         self.deliveries += max(1, len(items))
+        if not self.strict or not (items or "symbol" in update):
+            # It may cross a cap, or say nothing a client could use.
+            self.effort.odd(connection)
         self.seen.update(based=self._based, snapshots=self.channel in _WITH_SNAPSHOT)
         if self.channel not in EVENTS:
             return
@@ -241,6 +260,7 @@ class PolymarketUSWatch(Watch):
     def rejected(self, entry: Entry) -> None:
         """The application cannot use an entry, which is dealt with by that."""
         self._count("quarantined")
+        self.effort.odd(None)
         self.strict = False
         if entry.id is not None:
             self._told.add(entry.id)

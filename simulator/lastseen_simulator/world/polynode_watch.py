@@ -14,7 +14,9 @@ from lastseen.shapes import as_list, as_object
 from lastseen.status import Counters
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.polynode.events import identity_of, item_key
+from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.polynode_marks import PolyNodeMarks
+from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["PolyNodeWatch", "read_message"]
@@ -55,6 +57,8 @@ class PolyNodeWatch(Watch):
 
     truth: Truth
     sockets: SocketWatch
+    effort: EffortWatch
+    secrecy: SecrecyWatch
     types: frozenset[str]
     timeout_s: float
     strict: bool = True
@@ -90,6 +94,8 @@ class PolyNodeWatch(Watch):
     def reborn(self) -> None:
         """Another life begins, which knows nothing."""
         self.sockets.reborn()
+        self.effort.reborn()
+        self.secrecy.reborn()
         for each in (self._handed, self._delivered, self._first_seen, self._items_of):
             each.clear()
         self._states.clear()
@@ -138,13 +144,17 @@ class PolyNodeWatch(Watch):
             message = read_message(frame)
             if message is None:
                 self.seen.garbled()
+                self.effort.odd(connection)
                 continue
             kind = message.get("type")
+            if kind in ("error", "unsubscribed"):
+                self.effort.odd(connection)
             if kind == "subscribed":
                 self._granted(connection)
             elif kind == "snapshot":
                 events = list(_events_in(message))
                 self.seen.history(granted=self._live == connection)
+                self.effort.answered(connection)
                 for event in events:
                     self._event(event, live=False)
             elif isinstance(kind, str) and kind not in _CONTROLS:
@@ -159,6 +169,7 @@ class PolyNodeWatch(Watch):
         if self._live != connection:
             self._live = connection
             self.sockets.good_from_now()
+            self.effort.accepted(connection)
         self.seen.granted()
 
     def _event(self, event: Told, *, live: bool) -> None:

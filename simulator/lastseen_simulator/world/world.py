@@ -8,6 +8,7 @@ from typing import Any, Final, final
 import attrs
 
 from lastseen.mechanisms import Mechanisms
+from lastseen_simulator.world.calm import watch_loss, watch_quiet
 from lastseen_simulator.world.clock import Clock
 from lastseen_simulator.world.deeds import DEEDS
 from lastseen_simulator.world.network import Network
@@ -86,6 +87,12 @@ class World:
             seen=self.cast.seen,
         )
 
+    @property
+    def key(self) -> str:
+        """What the clients log in with: a canary that nothing may show (INV-S16)."""
+        key: str = self.cast.canary.key
+        return key
+
     def run(self) -> Outcome:
         """Plays it to its end, or to the first invariant that does not hold."""
         violation = None
@@ -127,7 +134,7 @@ class World:
             self.launch(client)
         for action in self.plan.actions:
             self.clock.at(action.at, partial(self._act, action))
-        self._until(self.plan.heal_at)
+        self.until(self.plan.heal_at)
 
     def _recover(self) -> None:
         """Everything ends but the permanent fault, and by the bound all is in order."""
@@ -140,7 +147,7 @@ class World:
         for channel in self.cast.probes():
             with _usable(f"channel {channel}"):
                 self.network.step(partial(publish, channel, None, now=self.clock.now))
-        self._until(self.clock.now + QUIET_S)
+        self.until(self.clock.now + QUIET_S)
         self._await_order("the last entries")
         if self.cast.settles():
             for client, watch in enumerate(self.watches):
@@ -148,13 +155,28 @@ class World:
                     self._blame(
                         "L7", client, f"{len(watch.sockets.open)} sockets when all is quiet"
                     )
+            watch_quiet(self)
+            watch_loss(self)
+            self._await_order("one more loss")
+        self._check_secrecy()
+
+    def _check_secrecy(self) -> None:
+        """INV-S16: nothing that is left of the run shows the key."""
+        sought = self.cast.canary.is_in
+        for client, host in enumerate(self.hosts):
+            host.check_claims()
+            durable = self.disks[client].durable
+            if durable is not None and sought(f"{durable.position} {durable.scopes}"):
+                self._blame("S16", client, "the disk shows the key")
+        if sought(self.plan.to_json()) or any(sought(each.text) for each in self.trace.story):
+            self._blame("S16", 0, "the story shows the key")
 
     def _await_order(self, since: str) -> None:
         """INV-L1, L2, L3: by the bound everything is in order but what the permanent fault hits."""
         begun, bound_s = self.clock.now, self.cast.bound_s()
         why = self._out_of_order()
         while why is not None and self.clock.now < begun + bound_s:
-            self._until(min(self.clock.now + LOOK_S, begun + bound_s))
+            self.until(min(self.clock.now + LOOK_S, begun + bound_s))
             why = self._out_of_order()
         if why is not None:
             self._blame("L1", why[0], f"{bound_s:.1f} s after {since} {why[1]}")
@@ -188,7 +210,8 @@ class World:
                 return client, difference
         return None
 
-    def _until(self, moment: float) -> None:
+    def until(self, moment: float) -> None:
+        """Lets time pass up to a moment."""
         clock, limit = self.clock, self.clock.steps + STEPS_MAX
         while clock.step(moment):
             if clock.steps > limit:
