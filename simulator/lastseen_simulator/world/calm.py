@@ -92,7 +92,7 @@ def things_in(value: object) -> int:
 
 def _parts(value: object) -> Iterator[Any]:
     if isinstance(value, dict):
-        table: dict[Any, Any] = value
+        table = cast("dict[object, object]", value)
         yield from table
         yield from table.values()
     elif isinstance(value, list | tuple | set | frozenset | deque):

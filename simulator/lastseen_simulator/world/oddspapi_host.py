@@ -79,6 +79,7 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
             if self.setting.rejects:
                 self.setting.rejects -= 1
                 self.tell("application", f"rejects {event.channel} {event.id}")
+                self.watch.rejected(event)
                 return False
             try:
                 self.replica.dialect.units(event)
@@ -94,7 +95,7 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
 
     def resync(self) -> None:
         """The application wants everything anew."""
-        self.watch.effort.odd(None)
+        self.watch.doubted()
         self.step(lambda now: self.session.handle_resync(now=now))
 
     def busy(self) -> bool:

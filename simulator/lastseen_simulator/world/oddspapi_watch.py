@@ -21,6 +21,7 @@ from lastseen.states import ScopeState
 from lastseen.status import Counters
 from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.oddspapi_cursors import CursorWatch
+from lastseen_simulator.world.oddspapi_fetches import FetchWatch
 from lastseen_simulator.world.oddspapi_frames import (
     BY_ENTITY,
     PATHS,
@@ -31,6 +32,7 @@ from lastseen_simulator.world.oddspapi_frames import (
 )
 from lastseen_simulator.world.oddspapi_marks import OddsPapiMarks
 from lastseen_simulator.world.secrecy import SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
 from lastseen_simulator.world.watching import SocketWatch
 
 __all__ = ["Kept", "OddsPapiWatch"]
@@ -76,6 +78,8 @@ class OddsPapiWatch(CursorWatch):
     sockets: SocketWatch
     effort: EffortWatch
     secrecy: SecrecyWatch
+    stuck: StuckWatch
+    causes: FetchWatch
     prompt: bool = True
     """The application takes everything at once, so that what it was told is what was handed in."""
     binary: bool = False
@@ -95,6 +99,8 @@ class OddsPapiWatch(CursorWatch):
     """Units whose cover has to be looked at again."""
     _handed: dict[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
     """(channel, id) → how often, since the last login."""
+    _arrived: dict[str, int] = attrs.field(factory=dict[str, int])
+    """Channel → the publication that came last."""
     _applied: set[tuple[str, str, str]] = attrs.field(factory=set[tuple[str, str, str]])
     _order: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
     _demands: dict[str, int] = attrs.field(factory=dict[str, int])
@@ -131,6 +137,8 @@ class OddsPapiWatch(CursorWatch):
         self.sockets.reborn()
         self.effort.reborn()
         self.secrecy.reborn()
+        self.stuck.reborn()
+        self.causes.reborn()
         self.bases = dict(kept.bases) if kept is not None else {}
         self.units = dict(kept.units) if kept is not None else {}
         length = kept.applied if kept is not None else 0
@@ -168,6 +176,8 @@ class OddsPapiWatch(CursorWatch):
             if channel not in self.channels:
                 self.blame("S4", f"sends a cursor of {channel}, which is not asked for")
         self._sent[connection] = position
+        if cursors:
+            self.stuck.resumes(position)
         self.check_position(position, "a login")
 
     def fetching(self, fetch: int, requests: Sequence[tuple[str, Mapping[str, str]]]) -> None:
@@ -179,6 +189,7 @@ class OddsPapiWatch(CursorWatch):
         for other in self._fetches.values():
             if (other.path, other.entity) == (path, entity):
                 self.blame("S15", f"asks for {path} {entity or ''} while it is being fetched")
+        self.causes.fetches(path, entity)
         self._fetches[fetch] = _Fetch(
             path, entity, self.logins, self.ledger.count, dict(self._demands)
         )
@@ -190,15 +201,21 @@ class OddsPapiWatch(CursorWatch):
             return
         answers = list(responses)
         if not answers:
+            self.causes.failed(begun.path, begun.entity)
             return
         begun.seen = min(seen for _, seen in answers)
         self._answers[begun.path, begun.entity] = begun
+        if begun.seen < begun.count:
+            # Refused where it says so; else it and the next one contradict each other.
+            self.causes.failed(begun.path, begun.entity, times=2)
         for response, _ in answers:
             self._note_as_of(response)
 
     def cancelled(self, fetch: int) -> None:
         """The answer will not be handed in, or says nothing."""
-        self._fetches.pop(fetch, None)
+        begun = self._fetches.pop(fetch, None)
+        if begun is not None:
+            self.causes.failed(begun.path, begun.entity)
 
     def committing(self, position: Position) -> None:
         """INV-S2: what is about to become durable, together with the present state."""
@@ -222,6 +239,7 @@ class OddsPapiWatch(CursorWatch):
             if read is None:
                 self.seen.garbled()
                 self.effort.odd(connection)
+                self.causes.doubted(None)
             elif read.is_entry:
                 self._entry(connection, read)
             else:
@@ -235,15 +253,21 @@ class OddsPapiWatch(CursorWatch):
         self.deliveries += 1
         if not (self.roomy and self.prompt):
             self.effort.odd(connection)
+            self.causes.doubted(channel)
         if connection != self.owner or not isinstance(entry_id, str):
             if connection != self.owner and connection in self._accepted:
                 self.seen.stale_socket()
             return
         key = (channel, entry_id)
         self._handed[key] = self._handed.get(key, 0) + 1
+        self.stuck.led()
         number = self.ledger.number(self.epoch, channel, entry_id)
+        if number is None or self.epoch is None or number <= self._arrived.get(channel, 0):
+            # Three in a row that have no place in the order cost a snapshot.
+            self.causes.doubted(channel)
         if number is None or self.epoch is None:
             return
+        self._arrived[channel] = number
         self.issued.add((self.epoch, channel, entry_id))
         known = self._handed[key] > 1 or (self.epoch, *key) in self._applied
         self.seen.entry(frame, is_live=number > self._heads, known=known)
@@ -263,6 +287,7 @@ class OddsPapiWatch(CursorWatch):
             case "snapshot_required" if connection == self.owner:
                 self._required(frame)
             case "resume_complete" if connection == self.owner:
+                self.stuck.led()
                 self.seen.completed()
             case "reconnect" if connection == self.owner:
                 self.sockets.lost(planned=True)
@@ -291,6 +316,8 @@ class OddsPapiWatch(CursorWatch):
         self.owner, self.epoch = connection, epoch
         self.logins += 1
         self._heads = self.ledger.count
+        # Once for the login itself, and once for a replay that does not end, or in no order.
+        self.causes.wide += 2
         self._accepted.add(connection)
         self._handed.clear()
         self.sockets.good_from_now()
@@ -305,11 +332,13 @@ class OddsPapiWatch(CursorWatch):
         states = {state for (name, _), (state, _) in self.claims.items() if name in known}
         self.seen.required(frame, states)
         self.effort.odd(self.owner)
+        self.stuck.led()
         paths = {PATHS.get(channel) for channel in known}
         if any(fetch.path in paths for fetch in self._fetches.values()):
             self.seen.crossed()
         for channel in known:
             self._demands[channel] = self._demands.get(channel, 0) + 1
+            self.causes.doubted(channel)
             self.without_base.add(channel)
 
     # What the application is told.
@@ -327,6 +356,17 @@ class OddsPapiWatch(CursorWatch):
                 self.seen.told(event)
             case _:
                 pass
+
+    def rejected(self, entry: Entry) -> None:
+        """The application cannot use an entry."""
+        self._count("quarantined")
+        self.effort.odd(None)
+        self.causes.doubted(entry.channel)
+
+    def doubted(self) -> None:
+        """The application wants everything anew."""
+        self.effort.odd(None)
+        self.causes.doubted(None)
 
     def _apply(self, entry: Entry) -> None:
         channel, entry_id = entry.channel, entry.id

@@ -18,10 +18,12 @@ from lastseen_simulator.world.host import Setting
 from lastseen_simulator.world.keeping import Record
 from lastseen_simulator.world.ledger import Ledger
 from lastseen_simulator.world.network import Network
+from lastseen_simulator.world.oddspapi_fetches import FetchWatch
 from lastseen_simulator.world.oddspapi_host import OddsPapiHost
 from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
 from lastseen_simulator.world.plan import Action, Plan, tuples
 from lastseen_simulator.world.secrecy import Canary, SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import SocketWatch
 
@@ -99,6 +101,13 @@ class OddsPapiCast:
             effort=EffortWatch(
                 client=client, clock=self.clock, marks=self.marks, facts=self._facts()
             ),
+            stuck=StuckWatch(
+                client=client,
+                clock=self.clock,
+                marks=self.marks,
+                tries_max=options.escalate_after,
+            ),
+            causes=FetchWatch(client=client, clock=self.clock, marks=self.marks),
             secrecy=SecrecyWatch(canary=self.canary, in_login=True),
             channels=self.plan.channels,
             prompt=not settings.get("slow", False),

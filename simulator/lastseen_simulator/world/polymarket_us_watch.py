@@ -16,6 +16,7 @@ from lastseen_simulator.gateways import Truth
 from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.polymarket_us_marks import PolymarketUSMarks
 from lastseen_simulator.world.secrecy import SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["EVENTS", "Kept", "PolymarketUSWatch"]
@@ -46,6 +47,8 @@ class PolymarketUSWatch(Watch):
     sockets: SocketWatch
     effort: EffortWatch
     secrecy: SecrecyWatch
+    stuck: StuckWatch
+    stable_after_s: float
     channel: str
     prompt: bool = True
     strict: bool = True
@@ -62,6 +65,9 @@ class PolymarketUSWatch(Watch):
     """A resume brings the entry of its token once more, and nobody can know that it was told."""
     _bodies: dict[int, bytes] = attrs.field(factory=dict[int, bytes])
     _token_sent: dict[int, bool] = attrs.field(factory=dict[int, bool])
+    _asked: dict[int, str | None] = attrs.field(factory=dict[int, str | None])
+    """Connection → the token that it asked with."""
+    _granted_at: float = 0.0
     _owner: int | None = None
     _based: bool = False
     """A whole snapshot came over the present connection."""
@@ -94,12 +100,14 @@ class PolymarketUSWatch(Watch):
         self.sockets.reborn()
         self.effort.reborn()
         self.secrecy.reborn()
+        self.stuck.reborn()
         length = kept.told if kept is not None else 0
         for key in self._order[length:]:
             self._told.discard(key)
         del self._order[length:]
         self._bodies.clear()
         self._token_sent.clear()
+        self._asked.clear()
         self._heard_in_life.clear()
         self._fresh.clear()
         self._owner, self.claim, self._position = None, ScopeState.COLD, position
@@ -117,6 +125,7 @@ class PolymarketUSWatch(Watch):
         request = msgspec.json.decode(body, type=dict[str, Any])
         token = request.get("resumeToken")
         self._token_sent[connection] = token is not None
+        self._asked[connection] = token
         if isinstance(token, str):
             self._check(token, "a request")
 
@@ -142,10 +151,17 @@ class PolymarketUSWatch(Watch):
     def granted(self, connection: int) -> None:
         """The head of a success came."""
         self._bodies[connection] = b""
+        if (token := self._asked.get(connection)) is not None:
+            # A refusal drops the token, or says nothing about it.
+            self.stuck.resumes(token)
+        self._granted_at = self.clock.now
 
     def lost(self, connection: int) -> None:
         """A connection is over, or was let go."""
-        self._bodies.pop(connection, None)
+        if self._bodies.pop(connection, None) is not None and (
+            self.moving or self.clock.now >= self._granted_at + self.stable_after_s
+        ):
+            self.stuck.led()
         if connection == self._owner:
             self._owner = None
             self.sockets.lost(planned=self.moving)
@@ -195,6 +211,8 @@ class PolymarketUSWatch(Watch):
         elif "heartbeat" not in record:
             self._updated = True
             self._update(connection, record)
+        if error is None and "heartbeat" not in record:
+            self.stuck.led()
         self.effort.fed += "heartbeat" not in record or "resumeToken" in record
         if self._based or self._updated:
             self.effort.answered(connection)

@@ -22,6 +22,7 @@ from lastseen_simulator.world.plan import Action, Plan, tuples
 from lastseen_simulator.world.polymarket_us_host import PolymarketUSHost
 from lastseen_simulator.world.polymarket_us_watch import Kept, PolymarketUSWatch
 from lastseen_simulator.world.secrecy import Canary, SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import SocketWatch
 
@@ -92,6 +93,13 @@ class PolymarketUSCast:
             effort=EffortWatch(
                 client=client, clock=self.clock, marks=self.marks, facts=self._facts()
             ),
+            stuck=StuckWatch(
+                client=client,
+                clock=self.clock,
+                marks=self.marks,
+                tries_max=options.escalate_after,
+            ),
+            stable_after_s=options.stable_after_s,
             secrecy=SecrecyWatch(canary=self.canary, in_login=False),
             channel=self.plan.channels[client],
             prompt=not settings.get("slow", False),
