@@ -214,7 +214,8 @@ class PolymarketUSWatch(Watch):
         if error is None and "heartbeat" not in record:
             self.stuck.led()
         self.effort.fed += "heartbeat" not in record or "resumeToken" in record
-        if self._based or self._updated:
+        owed = self.channel in _WITH_SNAPSHOT and not self._token_sent.get(connection, False)
+        if self._based or (self._updated and not owed):
             self.effort.answered(connection)
         token = record.get("resumeToken")
         if isinstance(token, str):
