@@ -24,7 +24,7 @@ def table() -> str:
 def row(number: str, invariant: Invariant) -> str:
     """One invariant's row."""
     world = "all" if len(invariant.world) == 3 else ", ".join(invariant.world)
-    cells = (f"INV-{number}", invariant.words, world or "–", invariant.note, invariant.elsewhere)
+    cells = (f"INV-{number}", invariant.words, world or "-", invariant.note, invariant.elsewhere)
     return f"| {' | '.join(cells)} |"
 
 

@@ -62,9 +62,7 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
             "tokens have no order; the others' units by L1",
             "explorer",
         ),
-        "S7": Invariant(
-            "nothing is applied that this connection never delivered", _ALL, "", "explorer"
-        ),
+        "S7": Invariant("nothing is applied that was never delivered", _ALL, "", "explorer"),
         "S8": Invariant(
             "a snapshot counts only if it was asked for after the last doubt",
             _O,

@@ -4,10 +4,10 @@ from typing import Final, final
 
 import attrs
 
-from lastseen_simulator.world.oddspapi_frames import PATHS
+from lastseen_simulator.world.oddspapi_frames import PATHS, Scope
 from lastseen_simulator.world.watching import Watch
 
-__all__ = ["FetchWatch"]
+__all__ = ["Fetch", "FetchWatch", "Kept"]
 
 _A_CAUSE: Final = 2
 """Fetches of one scope that a cause may cost: a base, and the one that verifies it."""
@@ -56,3 +56,29 @@ class FetchWatch(Watch):
             # Of a channel that is restored one by one, the list of all is fetched, too.
             for each in {path, path.removesuffix("/odds")}:
                 self._paths[each] = self._paths.get(each, 0) + 1
+
+
+@final
+@attrs.define(eq=False)
+class Fetch:
+    """A fetch under way, and when it began: under which login, after which demands."""
+
+    path: str
+    entity: str | None
+    login: int
+    count: int
+    """How far the truth was when it began."""
+    demands: dict[str, int]
+    seen: int | None = None
+
+
+@final
+@attrs.frozen(eq=False)
+class Kept:
+    """What a watch has to go back to when its client restarts from a commit."""
+
+    bases: dict[Scope, int]
+    units: dict[str, int]
+    excused: frozenset[Scope]
+    applied: int
+    """How many entries had been applied."""

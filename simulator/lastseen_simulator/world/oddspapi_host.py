@@ -22,7 +22,8 @@ from lastseen_simulator import effects as gateway
 from lastseen_simulator.world.disk import Disk
 from lastseen_simulator.world.host import Host, revealed, shown
 from lastseen_simulator.world.keeping import Image, Record
-from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
+from lastseen_simulator.world.oddspapi_fetches import Kept
+from lastseen_simulator.world.oddspapi_watch import OddsPapiWatch
 
 __all__ = ["OddsPapiHost"]
 

@@ -21,7 +21,7 @@ from lastseen.states import ScopeState
 from lastseen.status import Counters
 from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.oddspapi_cursors import CursorWatch
-from lastseen_simulator.world.oddspapi_fetches import FetchWatch
+from lastseen_simulator.world.oddspapi_fetches import Fetch, FetchWatch, Kept
 from lastseen_simulator.world.oddspapi_frames import (
     BY_ENTITY,
     PATHS,
@@ -33,37 +33,12 @@ from lastseen_simulator.world.oddspapi_frames import (
 from lastseen_simulator.world.oddspapi_marks import OddsPapiMarks
 from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.stuck import StuckWatch
+from lastseen_simulator.world.tally import Tally
 from lastseen_simulator.world.watching import SocketWatch
 
-__all__ = ["Kept", "OddsPapiWatch"]
+__all__ = ["OddsPapiWatch"]
 
 _TRUSTED: Final = (ScopeState.SYNCED, ScopeState.RESUMING)
-
-
-@final
-@attrs.define(eq=False)
-class _Fetch:
-    """A fetch under way, and when it began: under which login, after which demands."""
-
-    path: str
-    entity: str | None
-    login: int
-    count: int
-    """How far the truth was when it began."""
-    demands: dict[str, int]
-    seen: int | None = None
-
-
-@final
-@attrs.frozen(eq=False)
-class Kept:
-    """What a watch has to go back to when its client restarts from a commit."""
-
-    bases: dict[Scope, int]
-    units: dict[str, int]
-    excused: frozenset[Scope]
-    applied: int
-    """How many entries had been applied."""
 
 
 @final
@@ -87,7 +62,7 @@ class OddsPapiWatch(CursorWatch):
     """No cap is so small that entries are legally given up."""
     once: bool = True
     """No id is forgotten while it may come again."""
-    verdicts: dict[str, int] = attrs.field(factory=dict[str, int])
+    tally: Tally = attrs.field(factory=Tally)
     owner: int | None = None
     logins: int = 0
     deliveries: int = 0
@@ -108,9 +83,9 @@ class OddsPapiWatch(CursorWatch):
     _rebased: set[Scope] = attrs.field(factory=set[Scope])
     """Scopes with a new base, which is not claimed yet."""
     _sent: dict[int, Position] = attrs.field(factory=dict[int, Position])
-    _fetches: dict[int, _Fetch] = attrs.field(factory=dict[int, _Fetch])
-    _answers: dict[tuple[str, str | None], _Fetch] = attrs.field(
-        factory=dict[tuple[str, str | None], _Fetch]
+    _fetches: dict[int, Fetch] = attrs.field(factory=dict[int, Fetch])
+    _answers: dict[tuple[str, str | None], Fetch] = attrs.field(
+        factory=dict[tuple[str, str | None], Fetch]
     )
     _accepted: set[int] = attrs.field(factory=set[int])
     """The connections that logged in."""
@@ -190,7 +165,7 @@ class OddsPapiWatch(CursorWatch):
             if (other.path, other.entity) == (path, entity):
                 self.blame("S15", f"asks for {path} {entity or ''} while it is being fetched")
         self.causes.fetches(path, entity)
-        self._fetches[fetch] = _Fetch(
+        self._fetches[fetch] = Fetch(
             path, entity, self.logins, self.ledger.count, dict(self._demands)
         )
 
@@ -269,6 +244,7 @@ class OddsPapiWatch(CursorWatch):
             return
         self._arrived[channel] = number
         self.issued.add((self.epoch, channel, entry_id))
+        self.tally.comes((self.epoch, channel, entry_id))
         known = self._handed[key] > 1 or (self.epoch, *key) in self._applied
         self.seen.entry(frame, is_live=number > self._heads, known=known)
         publication = self.ledger.publications[number - 1]
@@ -359,7 +335,6 @@ class OddsPapiWatch(CursorWatch):
 
     def rejected(self, entry: Entry) -> None:
         """The application cannot use an entry."""
-        self._count("quarantined")
         self.effort.odd(None)
         self.causes.doubted(entry.channel)
 
@@ -390,7 +365,7 @@ class OddsPapiWatch(CursorWatch):
             self.blame("S5", f"applies {channel} {entry_id} twice")
         self._applied.add(once)
         self._order.append(once)
-        self._count("applied")
+        self.tally.tells(once)
         for unit in self.ledger.publications[number - 1].units:
             before = self.units.get(unit, 0)
             if number < before and state is ScopeState.SYNCED:
@@ -441,7 +416,7 @@ class OddsPapiWatch(CursorWatch):
                 self._set(unit, number or 0, scope)
         self._doubtful |= self._scopes.get(scope, set())
 
-    def _check_fence(self, snapshot: StateSnapshot, begun: _Fetch | None) -> None:
+    def _check_fence(self, snapshot: StateSnapshot, begun: Fetch | None) -> None:
         channel = snapshot.channel
         if begun is None:
             return
@@ -509,6 +484,3 @@ class OddsPapiWatch(CursorWatch):
                 self.effort.odd(self.owner)
             if text:
                 self.issued.add((epoch.strip(), channel, text))
-
-    def _count(self, verdict: str) -> None:
-        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1

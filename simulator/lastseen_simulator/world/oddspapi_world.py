@@ -18,9 +18,9 @@ from lastseen_simulator.world.host import Setting
 from lastseen_simulator.world.keeping import Record
 from lastseen_simulator.world.ledger import Ledger
 from lastseen_simulator.world.network import Network
-from lastseen_simulator.world.oddspapi_fetches import FetchWatch
+from lastseen_simulator.world.oddspapi_fetches import FetchWatch, Kept
 from lastseen_simulator.world.oddspapi_host import OddsPapiHost
-from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
+from lastseen_simulator.world.oddspapi_watch import OddsPapiWatch
 from lastseen_simulator.world.plan import Action, Plan, tuples
 from lastseen_simulator.world.secrecy import Canary, SecrecyWatch
 from lastseen_simulator.world.stuck import StuckWatch

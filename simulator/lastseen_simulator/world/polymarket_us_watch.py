@@ -1,6 +1,6 @@
 """What must hold of a client of one Polymarket US stream, judged from its bodies and its events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, final
 
 import attrs
@@ -17,6 +17,7 @@ from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.polymarket_us_marks import PolymarketUSMarks
 from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.stuck import StuckWatch
+from lastseen_simulator.world.tally import Tally
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["EVENTS", "Kept", "PolymarketUSWatch"]
@@ -53,7 +54,7 @@ class PolymarketUSWatch(Watch):
     prompt: bool = True
     strict: bool = True
     """No cap is so small, and nothing so odd, that entries are legally dropped."""
-    verdicts: dict[str, int] = attrs.field(factory=dict[str, int])
+    tally: Tally = attrs.field(factory=Tally)
     deliveries: int = 0
     claim: ScopeState = ScopeState.COLD
     fed_since: float | None = None
@@ -231,11 +232,14 @@ class PolymarketUSWatch(Watch):
             self.effort.odd(connection)
         self.seen.update(based=self._based, snapshots=self.channel in _WITH_SNAPSHOT)
         if self.channel not in EVENTS:
+            for _ in range(max(1, len(items))):
+                self.tally.comes(None)
             return
         for item in items:
             key = (as_object(item) or {}).get("id")
             if not isinstance(key, str):
                 continue
+            self.tally.comes(key)
             if key in self._handed:
                 self.seen.repeated()
             self._handed.add(key)
@@ -263,7 +267,7 @@ class PolymarketUSWatch(Watch):
 
     def _entry(self, entry: Entry) -> None:
         key = entry.id
-        self._count("applied")
+        self.tally.tells(key if self.channel in EVENTS else None)
         if self.channel not in EVENTS or key is None:
             return
         if key not in self._handed:
@@ -278,7 +282,6 @@ class PolymarketUSWatch(Watch):
 
     def rejected(self, entry: Entry) -> None:
         """The application cannot use an entry, which is dealt with by that."""
-        self._count("quarantined")
         self.effort.odd(None)
         self.strict = False
         if entry.id is not None:
@@ -311,16 +314,18 @@ class PolymarketUSWatch(Watch):
 
     def missing(self) -> str | None:
         """An execution that never came, although no gap was told."""
-        if self.channel not in EVENTS or self.gaps or not self.strict or self.fed_since is None:
-            return None
+        missing = self.tally.lost(self.published())
+        return None if missing is None else f"{missing} never came, and no gap tells of it"
+
+    def published(self) -> Iterator[tuple[Iterable[Hashable], bool]]:
+        """Every execution, and whether the client may do without it."""
+        if self.channel not in EVENTS:
+            return
+        judged, since = self.strict and not self.gaps, self.fed_since
         withheld = {each["entryId"] for each in self.truth.records if each["kind"] == "withheld"}
         for record in self.truth.records:
             if record["kind"] != "entry" or record["channel"] != self.channel:
                 continue
             key = record["entryId"]
-            if record["at"] > self.fed_since and key not in self._told and key not in withheld:
-                return f"{key} never came, and no gap tells of it"
-        return None
-
-    def _count(self, verdict: str) -> None:
-        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+            before = since is None or record["at"] <= since
+            yield (key,), not judged or before or key in self._told or key in withheld

@@ -17,6 +17,7 @@ from lastseen_simulator.world.outcome import Outcome
 from lastseen_simulator.world.plan import Action, Plan, PlanError
 from lastseen_simulator.world.polymarket_us_world import PolymarketUSCast
 from lastseen_simulator.world.polynode_world import PolyNodeCast
+from lastseen_simulator.world.tally import VERDICTS
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import BrokenInvariantError, Violation
 
@@ -104,10 +105,12 @@ class World:
             self.trace.tell(self.clock.now, "watch", "watch", str(violation))
         if self.network.cut_inside:
             self.marks.add("drop inside a frame")
-        verdicts: dict[str, int] = {}
+        verdicts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
         for watch in self.watches:
-            for verdict, count in watch.verdicts.items():
-                verdicts[verdict] = verdicts.get(verdict, 0) + count
+            # A run that did not come to its end has entries that are on their way.
+            published = watch.published() if violation is None else ()
+            for verdict, count in watch.tally.count(published).items():
+                verdicts[verdict] += count
         self.trace.note(self.clock.now, "end", str(violation))
         return Outcome(
             dialect=self.plan.dialect,
@@ -159,6 +162,7 @@ class World:
             watch_loss(self)
             self._await_order("one more loss")
         self._check_secrecy()
+        self._check_verdicts()
 
     def _check_secrecy(self) -> None:
         """INV-S16: nothing that is left of the run shows the key."""
@@ -170,6 +174,16 @@ class World:
                 self._blame("S16", client, "the disk shows the key")
         if sought(self.plan.to_json()) or any(sought(each.text) for each in self.trace.story):
             self._blame("S16", 0, "the story shows the key")
+
+    def _check_verdicts(self) -> None:
+        """INV-S10, S7: nothing is lost, nor was anything made up."""
+        for client, watch in enumerate(self.watches):
+            verdicts = watch.tally.count(watch.published())
+            if verdicts["lost"]:
+                missing = watch.tally.lost(watch.published())
+                self._blame("S10", client, f"{missing} is lost, and nothing accounts for it")
+            if verdicts["phantom"]:
+                self._blame("S7", client, f"told {verdicts['phantom']} times of what never came")
 
     def _await_order(self, since: str) -> None:
         """INV-L1, L2, L3: by the bound everything is in order but what the permanent fault hits."""
