@@ -375,6 +375,11 @@ class OddsPapiWatch(CursorWatch):
 
     def _set(self, unit: str, number: int, scope: Scope) -> None:
         """An entry sets a unit; one that says when it was does not set an older base back."""
+        guarded = unit not in self.units and scope[0] in STAMPED
+        claim = self.claims.get(scope)
+        if guarded and number in self.ledger.slow and claim and claim[1] is Proof.UNPROVEN:
+            # A base that may be newer, by a clock that cannot be trusted: nobody can tell.
+            self.excused.add(scope)
         older = number < self.bases.get(scope, 0) and unit not in self.units
         if not (older and scope[0] in STAMPED):
             self.units[unit] = number
