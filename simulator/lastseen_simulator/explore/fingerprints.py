@@ -218,7 +218,7 @@ class Fingerprints:
         out, writers = walk.out, self._writers
         out.append(len(value))
         for item in value:
-            kind = type(item)
+            kind: type[Any] = item.__class__
             if kind in _PLAIN:
                 out.append(item)
             else:
@@ -234,7 +234,7 @@ class Fingerprints:
         out.append(len(value))
         for key, item in value.items():
             for each in (key, item):
-                kind = type(each)
+                kind: type[Any] = each.__class__
                 if kind in _PLAIN:
                     out.append(each)
                 else:
