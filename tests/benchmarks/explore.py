@@ -30,7 +30,10 @@ def main() -> None:
     search.run()
     progress = search.progress
     print(f"{SITUATION.name}: {progress.states:,} states, {progress.rate:,.0f} states/s")
-    clients: list[Client] = [kept.machine for kept in world.kept_clients[::EVERY]]
+    kept_clients = world.kept_clients[::EVERY]
+    clients: list[Client] = [
+        CLIENT_COPIER.copy(kept.host.load(kept.image)) for kept in kept_clients
+    ]
     venues: list[Venue] = [kept.machine for kept in world.kept_venues]
     for name, machines, copier in (
         ("client", clients, CLIENT_COPIER),
@@ -38,6 +41,8 @@ def main() -> None:
     ):
         ours, theirs = measure(machines, copier.copy), measure(machines, copy.deepcopy)
         print(f"copy of a {name}: {ours:.0f} µs, {theirs / ours:.1f} x faster than copy.deepcopy")
+    loaded = measure(kept_clients, lambda each: each.host.load(each.image))
+    print(f"loading a client: {loaded:.0f} µs")
     written = measure(clients, lambda each: CLIENT_PRINTS.of(each, now=each.now))
     print(f"fingerprint of a client: {written:.0f} µs")
     written = measure(venues, lambda each: VENUE_PRINTS.of(each, now=each.now))

@@ -60,6 +60,14 @@ class Disk:
 
     position: Position = attrs.field(factory=Position)
     scopes: tuple[tuple[ScopeName, ScopeImage], ...] = ()
+    written: tuple[Any, ...] = attrs.field(init=False, eq=False)
+    """What tells it from another."""
+
+    def __attrs_post_init__(self) -> None:
+        position = self.position
+        scopes = [(image.unproven, _scopes_of({name: image.units})) for name, image in self.scopes]
+        written = position.epoch, position.cursors, position.replayable, scopes
+        object.__setattr__(self, "written", written)
 
 
 @final
@@ -296,7 +304,7 @@ def name_and_rest(cleared: Mapping[str, int], appended: int, waiting: int) -> li
 
 def _write_budget(budget: Budget, walk: Walk) -> None:
     used: deque[float] = getattr(budget, "_used_at")  # noqa: B009
-    ages = [round(walk.now - at, 6) for at in used]
+    ages = [round(walk.now - at, 6) for at in used] if used else ()
     walk.out.append([age for age in ages if age < budget.window_s])
     walk.ahead(getattr(budget, "_paused_until"))  # noqa: B009
 
@@ -331,32 +339,28 @@ def _write_queue(queue: SnapshotQueue, walk: Walk) -> None:
 
 
 def _write_replica(replica: Replica, walk: Walk) -> None:
-    _write_scopes(getattr(replica, _SCOPES), walk)
-    walk.out.append(sorted(map(str, getattr(replica, "_unproven"))))  # noqa: B009
+    walk.out.append(_scopes_of(getattr(replica, _SCOPES)))
+    walk.out.append(sorted(map(str, getattr(replica, _UNPROVEN))))
 
 
-def _write_scopes(scopes: Mapping[ScopeName, Any], walk: Walk) -> None:
-    for name, units in scopes.items():
-        walk.out += (*name, len(units))
-        for key, unit in units.items():
-            walk.out += (key, version_of(unit.value), unit.streamed)
+def _scopes_of(scopes: Mapping[ScopeName, Any]) -> list[Any]:
+    return [
+        (name, [(key, version_of(unit.value), unit.streamed) for key, unit in units.items()])
+        for name, units in scopes.items()
+    ]
 
 
 def _write_disk(disk: Disk, walk: Walk) -> None:
-    CLIENT_PRINTS.write(disk.position, walk)
-    for name, image in disk.scopes:
-        walk.out.append(image.unproven)
-        _write_scopes({name: image.units}, walk)
+    walk.out.append(disk.written)
 
 
-def _write_staged(client: Client, walk: Walk) -> None:
+def _write_client(client: Client, walk: Walk) -> None:
     CLIENT_PRINTS.write(client.session, walk)
     _write_replica(client.replica, walk)
     CLIENT_PRINTS.write(client.witness, walk)
-    _write_disk(client.disk, walk)
+    walk.out.append(client.disk.written)
     if client.staged is not None:
-        walk.out.append("staged")
-        _write_disk(client.staged[1], walk)
+        walk.out += ("staged", client.staged[1].written)
 
 
 def _write_connection(connection: Connection, walk: Walk) -> None:
@@ -382,6 +386,17 @@ def _write_dialect(dialect: OddsPapi, walk: Walk) -> None:
     """What a login left of the subscription; the rest of it never changes."""
     walk.out += (list(dialect.channels), list(dialect.subscription.bookmakers))
 
+
+_OPTIONS: Final = {
+    "Commits": ("interval_s", "items_max", "retry_cap_s"),
+    "Dedup": ("ring_items",),
+    "Escalation": ("failures_max",),
+    "Hold": ("items_max", "bytes_max"),
+    "Share": ("bytes_max",),
+    "Liveness": ("interval_s", "timeout_s"),
+    "Witness": ("base_s", "cap_s", "stable_after_s"),
+}
+"""Fields that hold what a situation decides, and never change."""
 
 _SYNC_AGE_S: Final = 10.0
 _SILENCE_S: Final = 40.0
@@ -418,6 +433,7 @@ CLIENT_PRINTS: Final = Fingerprints(
         ("Connections", "may_connect"),
         ("Anomalies", "redact"),
         ("Witness", "problems"),
+        *((kind, option) for kind, options in _OPTIONS.items() for option in options),
     ],
     wiring=(
         "anomalies",
@@ -447,7 +463,8 @@ CLIENT_PRINTS: Final = Fingerprints(
         Delivery: _write_delivery,
         Budget: _write_budget,
         SnapshotQueue: _write_queue,
-        Client: _write_staged,
+        Client: _write_client,
+        Disk: _write_disk,
         Connection: _write_connection,
         OddsPapi: _write_dialect,
         StateSnapshot: _write_snapshot,

@@ -28,7 +28,7 @@ import msgspec
 from lastseen.secret import Secret
 from lastseen_simulator.explore.hints import hints_of, is_flat, is_made_of
 
-__all__ = ["SHARE", "Copier", "Way", "flat", "two_levels"]
+__all__ = ["SHARE", "Copier", "Field", "Way", "flat", "is_frozen", "two_levels"]
 
 Way = Callable[[Any, dict[int, Any]], Any] | None
 """How a value is copied, given what has been copied already; None shares it."""
@@ -39,6 +39,16 @@ _ATOMS = (
     NoneType, bool, int, float, str, bytes, complex, range, frozenset, type,
     ModuleType, MappingProxyType, msgspec.Raw, Secret,
 )  # fmt: skip
+
+
+@final
+@attrs.frozen
+class Field:
+    """How one field of a class is copied: shared, in one way, or in the way of what is in it."""
+
+    name: str
+    shared: bool = False
+    way: Way = None
 
 
 def flat(value: Any, memo: dict[int, Any]) -> Any:
@@ -61,7 +71,7 @@ class Copier:
 
     `ways` says for whole classes, and `fields` for single fields of them, what differs from the
     rule; `mutable` names frozen classes that lead to something that changes, and `constant` others
-    that nobody changes once they are handed on.
+    that nobody changes once they are handed on, nor their subclasses.
     """
 
     def __init__(
@@ -74,7 +84,7 @@ class Copier:
     ) -> None:
         self._fields = dict(fields or {})
         self._mutable = frozenset(mutable)
-        self._constant = frozenset(constant)
+        self._constant = tuple(constant)
         self._ways = _Ways(self._way_of)
         for kind in _ATOMS:
             self._ways[kind] = SHARE
@@ -94,10 +104,33 @@ class Copier:
             **(ways or {}),
         }
 
-    def copy(self, value: Any) -> Any:
-        """A copy that shares nothing that can change."""
+    @property
+    def ways(self) -> Mapping[type, Way]:
+        """By class; one that is met for the first time is worked out then."""
+        return self._ways
+
+    def copy(self, value: Any, memo: dict[int, Any] | None = None) -> Any:
+        """A copy that shares nothing that can change; `memo` takes all that was made for it."""
         way = self._ways[type(value)]
-        return value if way is None else way(value, {})
+        return value if way is None else way(value, {} if memo is None else memo)
+
+    def fields_of(self, kind: type[Any]) -> list[Field]:
+        """How the fields of an attrs or msgspec class are copied."""
+        names = (
+            [field.name for field in attrs.fields(kind)]
+            if attrs.has(kind)
+            else [field.name for field in msgspec.structs.fields(kind)]
+        )
+        hints = hints_of(kind)
+        return [self._field(kind, name, hints.get(name)) for name in names]
+
+    def _field(self, kind: type[Any], name: str, hint: Any) -> Field:
+        if (kind, name) in self._fields:
+            way = self._fields[kind, name]
+            return Field(name, shared=way is None, way=way)
+        if is_made_of(hint, self._is_shared):
+            return Field(name, shared=True)
+        return Field(name, way=flat if is_flat(hint, self._is_shared) else None)
 
     def _way_of(self, kind: type[Any]) -> Way:
         if kind in self._mutable:
@@ -106,21 +139,15 @@ class Copier:
             return SHARE
         if not (attrs.has(kind) or issubclass(kind, msgspec.Struct)):
             raise TypeError(f"no way to copy {kind.__qualname__}")
-        return SHARE if _is_frozen(kind) else self._compiled(kind)
+        return SHARE if is_frozen(kind) else self._compiled(kind)
 
     def _compiled(self, kind: type[Any]) -> Way:
         """A function with one line a field: nothing is looked up but the ways of the values."""
-        names = (
-            [field.name for field in attrs.fields(kind)]
-            if attrs.has(kind)
-            else [field.name for field in msgspec.structs.fields(kind)]
-        )
         scope: dict[str, Any] = {
             "kind": kind,
             "new": object.__new__,
             "ways": self._ways,
             "put": object.__setattr__,
-            "flat": flat,
         }
         made = "o.__copy__()" if issubclass(kind, msgspec.Struct) else "new(kind)"
         lines = [
@@ -131,16 +158,13 @@ class Copier:
             f"    n = memo[id(o)] = {made}",
         ]
         plain = _is_plain(kind) or issubclass(kind, msgspec.Struct)
-        hints = hints_of(kind)
-        for name in names:
-            hint = hints.get(name)
-            if (kind, name) in self._fields:
-                scope[f"way_{name}"] = way = self._fields[kind, name]
-                value = f"o.{name}" if way is None else f"way_{name}(o.{name}, memo)"
-            elif is_made_of(hint, self._is_shared):
+        for field in self.fields_of(kind):
+            name = field.name
+            if field.shared:
                 value = f"o.{name}"
-            elif is_flat(hint, self._is_shared):
-                value = f"flat(o.{name}, memo)"
+            elif field.way is not None:
+                scope[f"way_{name}"] = field.way
+                value = f"way_{name}(o.{name}, memo)"
             else:
                 lines += [f"    v = o.{name}", "    w = ways[type(v)]"]
                 value = "v if w is None else w(v, memo)"
@@ -158,11 +182,11 @@ class Copier:
         return kind is not tuple and kind not in self._mutable and self._is_constant(kind)
 
     def _is_constant(self, kind: type[Any]) -> bool:
-        if issubclass(kind, enum.Enum | tuple) or kind in self._constant:
+        if issubclass(kind, (enum.Enum, tuple, *self._constant)):
             return True
         if issubclass(kind, msgspec.Struct):
             return kind.__struct_config__.frozen
-        return _is_frozen(kind) and not kind.__subclasses__()
+        return is_frozen(kind) and not kind.__subclasses__()
 
     def _list(self, value: list[Any], memo: dict[int, Any]) -> Any:
         known = memo.get(id(value))
@@ -271,7 +295,8 @@ def _is_plain(kind: type[Any]) -> bool:
     return assign is object.__setattr__
 
 
-def _is_frozen(kind: type[Any]) -> bool:
+def is_frozen(kind: type[Any]) -> bool:
+    """Whether an attrs class lets no field be assigned."""
     return "frozen" in getattr(kind.__setattr__, "__qualname__", "")
 
 

@@ -8,6 +8,7 @@ as that meeting, so that sharing and cycles count too.
 
 import enum
 import hashlib
+import typing
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -17,20 +18,38 @@ from types import (
     MappingProxyType,
     MethodType,
     ModuleType,
-    NoneType,
 )
-from typing import Any, final
+from typing import Any, Final, final
 
 import attrs
 import msgspec
 
-from lastseen_simulator.explore.hints import PLAIN, hints_of, is_made_of
+from lastseen_simulator.explore.hints import PLAIN, hints_of, is_flat, is_made_of
 
 __all__ = ["Fingerprints", "Walk"]
 
 _encode = msgspec.msgpack.Encoder().encode
 
 Write = Callable[[Any, "Walk"], None]
+
+_PLAIN: Final = frozenset(PLAIN)
+
+_FLAT: Final = """\
+    v = o.{name}
+    m = met.get(id(v))
+    if m is None:
+        met[id(v)] = len(met)
+        out.append({listed})
+    else:
+        out += ('^', m)"""
+"""A container of plain values: as a list, where it is met first."""
+
+_LISTED: Final[Mapping[Any, str]] = {
+    list: "[*v]",
+    deque: "[*v]",
+    set: "sorted(map(str, v))",
+    dict: "[*v.items()]",
+}
 
 
 @final
@@ -94,7 +113,7 @@ class Fingerprints:
         self._wiring = frozenset(wiring)
         self._constant = tuple(constant)
         self._writers = _Writers(self._writer_of)
-        for kind in (NoneType, bool, int, float, str, bytes):
+        for kind in PLAIN:
             self._writers[kind] = _atom
         self._writers |= {
             list: self._items,
@@ -159,6 +178,7 @@ class Fingerprints:
         hints = hints_of(kind)
         plain: list[str] = []
         for name in names:
+            hint = hints.get(name)
             if name in self._wiring or any((each, name) in self._skipped for each in kinds):
                 continue
             if name in self._ahead:
@@ -167,10 +187,19 @@ class Fingerprints:
                 lines.append(f"    walk.behind(o.{name}, {self._behind[name]!r})")
             elif name in self._equal:
                 lines.append(f"    walk.name({self._equal[name]!r}, o.{name})")
-            elif is_made_of(hints.get(name), PLAIN.__contains__):
+            elif is_made_of(hint, PLAIN.__contains__):
                 plain.append(f"o.{name}")
+            elif is_made_of(hint, _is_enum):
+                plain.append(f"o.{name}._name_")
+            elif is_flat(hint, PLAIN.__contains__):
+                listed = _LISTED[typing.get_origin(hint)]
+                lines += _FLAT.format(name=name, listed=listed).splitlines()
             else:
-                lines += [f"    v = o.{name}", "    writers[type(v)](v, walk)"]
+                lines += [
+                    f"    v = o.{name}",
+                    "    if v is None: out.append(v)",
+                    "    else: writers[type(v)](v, walk)",
+                ]
         if plain:
             lines.append(f"    out += ({', '.join(plain)},)")
         exec("\n".join(lines), scope)
@@ -186,10 +215,14 @@ class Fingerprints:
         self._tuple(value, walk)
 
     def _tuple(self, value: Any, walk: Walk) -> None:
-        walk.out.append(len(value))
-        writers = self._writers
+        out, writers = walk.out, self._writers
+        out.append(len(value))
         for item in value:
-            writers[type(item)](item, walk)
+            kind: type[Any] = item.__class__
+            if kind in _PLAIN:
+                out.append(item)
+            else:
+                writers[kind](item, walk)
 
     def _dict(self, value: dict[Any, Any], walk: Walk) -> None:
         met = walk.met.get(id(value))
@@ -197,11 +230,15 @@ class Fingerprints:
             walk.out += ("^", met)
             return
         walk.met[id(value)] = len(walk.met)
-        walk.out.append(len(value))
-        writers = self._writers
+        out, writers = walk.out, self._writers
+        out.append(len(value))
         for key, item in value.items():
-            writers[type(key)](key, walk)
-            writers[type(item)](item, walk)
+            for each in (key, item):
+                kind: type[Any] = each.__class__
+                if kind in _PLAIN:
+                    out.append(each)
+                else:
+                    writers[kind](each, walk)
 
     def _function(self, value: FunctionType, walk: Walk) -> None:
         walk.out.append(value.__qualname__)
@@ -241,6 +278,10 @@ def _once(write: Write) -> Write:
     return write_once
 
 
+def _is_enum(kind: type[Any]) -> bool:
+    return issubclass(kind, enum.Enum)
+
+
 def _atom(value: Any, walk: Walk) -> None:
     walk.out.append(value)
 
@@ -254,7 +295,7 @@ def _set(value: Any, walk: Walk) -> None:
 
 
 def _member(value: enum.Enum, walk: Walk) -> None:
-    walk.out.append(value.name)
+    walk.out.append(value._name_)
 
 
 def _type_name(value: Any, walk: Walk) -> None:

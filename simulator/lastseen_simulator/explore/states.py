@@ -4,9 +4,21 @@ from typing import Any, NamedTuple, final
 
 import attrs
 
+from lastseen_simulator.explore.hosts import Host, Image
 from lastseen_simulator.explore.scopes import Bounds
 
-__all__ = ["Action", "Kept", "Socket", "State", "Step", "ends", "socket_of", "with_socket"]
+__all__ = [
+    "Action",
+    "KeptClient",
+    "KeptVenue",
+    "Outcome",
+    "Socket",
+    "State",
+    "Step",
+    "ends",
+    "socket_of",
+    "with_socket",
+]
 
 Action = tuple[Any, ...]
 """What happens, by name, and what it happens to."""
@@ -46,19 +58,40 @@ class Step(NamedTuple):
     problems: tuple[str, ...]
 
 
+Outcome = tuple[int, tuple[Any, ...], tuple[str, ...]]
+"""What became of a machine, by number; what left it; and what is wrong with that."""
+
+
 @final
 @attrs.define(eq=False)
-class Kept:
-    """A client or a gateway that is never touched again."""
+class KeptClient:
+    """A client that is not touched again: `host` plays it, from a copy of `image`.
+
+    `disks` are what a crash may find on its disk, by the name of that crash.
+    """
+
+    host: Host
+    image: Image
+    deadline: float | None
+    summary: Any
+    disks: tuple[tuple[str, Any], ...]
+    done: dict[Any, Outcome] = attrs.field(factory=dict[Any, Outcome])
+
+    @property
+    def staged(self) -> bool:
+        """Whether a commit is under way."""
+        return len(self.disks) > 1
+
+
+@final
+@attrs.define(eq=False)
+class KeptVenue:
+    """A gateway that is never touched again: what happens to it happens to a copy."""
 
     machine: Any
     deadline: float | None
-    done: dict[Any, tuple[int, tuple[Any, ...], tuple[str, ...]]] = attrs.field(
-        factory=dict[Any, tuple[int, tuple[Any, ...], tuple[str, ...]]]
-    )
-    summary: Any = None
-    staged: bool = False
-    lines: tuple[int, ...] = ()
+    lines: tuple[int, ...]
+    done: dict[Any, Outcome] = attrs.field(factory=dict[Any, Outcome])
 
 
 def socket_of(state: State, number: int) -> Socket | None:

@@ -18,11 +18,14 @@ from typing import Any, Final, final
 from lastseen.dialect import HttpResponse, SnapshotFault
 from lastseen.mechanisms import Mechanisms
 from lastseen_simulator.explore.casts import Cast
+from lastseen_simulator.explore.hosts import Host
 from lastseen_simulator.explore.oracle import Log, Publication
 from lastseen_simulator.explore.scopes import KINDS, Bounds, Situation
 from lastseen_simulator.explore.states import (
     Action,
-    Kept,
+    KeptClient,
+    KeptVenue,
+    Outcome,
     Socket,
     State,
     Step,
@@ -61,10 +64,11 @@ class World:
         self.mechanisms = mechanisms or Mechanisms()
         self.played = 0
         """Steps that were played and not looked up."""
-        self.kept_clients: list[Kept] = []
-        self.kept_venues: list[Kept] = []
-        self._client_ids: dict[tuple[int, bytes], int] = {}
+        self.kept_clients: list[KeptClient] = []
+        self.kept_venues: list[KeptVenue] = []
+        self.client_ids: dict[tuple[int, bytes], int] = {}
         self._venue_ids: dict[tuple[int, bytes], int] = {}
+        self._starts: dict[tuple[int, bytes], Outcome] = {}
         self._texts: list[Any] = []
         self._text_ids: dict[Any, int] = {}
         self._logs: list[Log] = [()]
@@ -112,8 +116,9 @@ class World:
         return len(self.kept_clients), len(self.kept_venues)
 
     def client(self, state: State) -> Any:
-        """The client of a state; look, do not touch."""
-        return self.kept_clients[state.client].machine
+        """The client of a state, until the next step is taken; look, do not touch."""
+        kept = self.kept_clients[state.client]
+        return kept.host.load(kept.image)
 
     def venue(self, state: State) -> Any:
         """The gateway of a state; look, do not touch."""
@@ -276,11 +281,7 @@ class World:
         return self._client_step(("drop", socket.number), state, ("closed", socket.number, None))
 
     def _crashes(self, state: State) -> Iterator[Step]:
-        client = self.client(state)
-        disks = [("crash", client.disk)]
-        if client.staged is not None:
-            disks.append(("crash after the commit", client.staged[1]))
-        for name, disk in disks:
+        for name, disk in self.kept_clients[state.client].disks:
             after = self._spend(state, _CRASH)
             for socket in after.sockets:
                 if socket.line and not socket.deaf:
@@ -290,9 +291,14 @@ class World:
             yield self._judge((name,), after, problems)
 
     def _with_new_client(self, state: State, disk: Any) -> tuple[State, tuple[str, ...]]:
-        client = self.cast.start(self._stages[state.situation], self.mechanisms, disk)
-        kept, outs, problems = self._keep_client(state.situation, client)
-        return self._obey(state._replace(client=kept), outs), problems
+        """What a client does at its start depends on what it finds, and on nothing else."""
+        key = state.situation, self.cast.client_prints.of(disk, now=0.0)
+        known = self._starts.get(key)
+        if known is None:
+            client = self.cast.start(self._stages[state.situation], self.mechanisms, disk)
+            host = Host(client, self.cast.client_copier)
+            known = self._starts[key] = self._keep_client(state.situation, host)
+        return self._obey(state._replace(client=known[0]), known[1]), known[2]
 
     # The two machines.
 
@@ -300,14 +306,12 @@ class World:
         kept = self.kept_clients[state.client]
         known = kept.done.get(what)
         if known is None:
-            known = kept.done[what] = self._play_client(state.situation, kept.machine, what)
+            known = kept.done[what] = self._play_client(state.situation, kept, what)
         return self._judge(action, self._obey(state._replace(client=known[0]), known[1]), known[2])
 
-    def _play_client(
-        self, situation: int, machine: Any, what: tuple[Any, ...]
-    ) -> tuple[int, tuple[Any, ...], tuple[str, ...]]:
+    def _play_client(self, situation: int, kept: KeptClient, what: tuple[Any, ...]) -> Outcome:
         self.played += 1
-        client = self.cast.client_copier.copy(machine)
+        client = kept.host.load(kept.image)
         match what:
             case ("frame", number, item):
                 client.frame(number, self._texts[item])
@@ -318,19 +322,27 @@ class World:
             case _:
                 raise AssertionError(what)
         client.work()
-        return self._keep_client(situation, client)
+        return self._keep_client(situation, kept.host)
 
-    def _keep_client(
-        self, situation: int, client: Any
-    ) -> tuple[int, tuple[Any, ...], tuple[str, ...]]:
+    def _keep_client(self, situation: int, host: Host) -> Outcome:
+        client = host.machine
         outs, client.out = tuple(client.out), []
         problems, client.witness.problems = tuple(client.witness.problems), []
         key = situation, self.cast.client_prints.of(client, now=client.now)
-        number = self._client_ids.setdefault(key, len(self.kept_clients))
+        number = self.client_ids.setdefault(key, len(self.kept_clients))
         if number == len(self.kept_clients):
-            kept = Kept(client, client.deadline(), staged=client.staged is not None)
-            kept.summary = client.summary(self.situations[situation].channels)
-            self.kept_clients.append(kept)
+            disks = [("crash", client.disk)]
+            if client.staged is not None:
+                disks.append(("crash after the commit", client.staged[1]))
+            self.kept_clients.append(
+                KeptClient(
+                    host,
+                    host.save(),
+                    client.deadline(),
+                    client.summary(self.situations[situation].channels),
+                    tuple(disks),
+                )
+            )
         return number, outs, problems
 
     def _play_venue(self, state: State, what: tuple[Any, ...]) -> State:
@@ -369,7 +381,7 @@ class World:
         key = situation, self.cast.venue_prints.of(venue, now=venue.now)
         number = self._venue_ids.setdefault(key, len(self.kept_venues))
         if number == len(self.kept_venues):
-            self.kept_venues.append(Kept(venue, venue.deadline(), lines=venue.logged_in()))
+            self.kept_venues.append(KeptVenue(venue, venue.deadline(), venue.logged_in()))
         return number
 
     def _responses(self, venue: Any, number: int, *, stale: bool) -> tuple[HttpResponse, ...]:

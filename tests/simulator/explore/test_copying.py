@@ -94,7 +94,7 @@ def busy_state(world: World) -> State:
 
 def test_a_session_and_its_copy_go_the_same_way_without_meeting() -> None:
     world = World(CAST, (Situation(name="busy", bounds=Bounds(publish=2)),))
-    original = world.client(busy_state(world))
+    original: Client = CLIENT_COPIER.copy(world.client(busy_state(world)))
     before = CLIENT_PRINTS.written(original, now=original.now)
     first: Client = CLIENT_COPIER.copy(original)
     second: Client = CLIENT_COPIER.copy(first)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from lastseen_simulator.explore.clients import CLIENT_PRINTS
+from lastseen.position import Position
+from lastseen_simulator.explore.clients import CLIENT_PRINTS, Disk
 from lastseen_simulator.explore.oddspapi import CAST
 from lastseen_simulator.explore.scopes import Bounds, Situation
 from lastseen_simulator.explore.search import Search
@@ -65,6 +66,11 @@ def test_what_was_published_first_makes_a_difference() -> None:
             venue.publish("scores", unit, 1)
         prints.append(VENUE_PRINTS.of(venue, now=venue.now))
     assert prints[0] != prints[1]
+
+
+def test_disks_that_differ_in_a_cursor_alone_are_two() -> None:
+    disks = [Disk(Position(epoch="e1", cursors=cursors)) for cursors in ((), (("scores", "1-1"),))]
+    assert CLIENT_PRINTS.of(disks[0], now=0.0) != CLIENT_PRINTS.of(disks[1], now=0.0)
 
 
 def test_when_a_state_is_reached_makes_no_difference() -> None:
