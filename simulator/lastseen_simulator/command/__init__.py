@@ -1,5 +1,6 @@
 """The `lastseen` command: a group whose subcommands are imported only when they are called."""
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -110,6 +111,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(rows.items()))
 
 
+_GC_THRESHOLD: Final = 20_000
+
+
 class _Main(LazyGroup):
     """The outermost group, which never shows a traceback."""
 
@@ -126,6 +130,8 @@ class _Main(LazyGroup):
         prog_name = prog_name or "lastseen"
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
+        # A start makes tens of thousands of objects that stay, and hardly any that go.
+        gc.set_threshold(_GC_THRESHOLD)
         try:
             result = super().main(args, prog_name, complete_var, False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -147,6 +153,9 @@ class _Main(LazyGroup):
             # Whoever read our output has gone; a flush at exit would complain about it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        finally:
+            # Nothing is left to collect that the system would not take back at once.
+            gc.freeze()
         sys.exit(result if isinstance(result, int) else 0)
 
 
