@@ -61,6 +61,8 @@ $(VENV)/bin/python:
 $(VENV)/.run: .ci/lock-run.txt pyproject.toml | $(VENV)/bin/python
 	$(PIP) -r .ci/lock-run.txt
 	$(PIP) --no-deps -e .
+	@# Where Python may not write bytecode, each of a suite's hundreds of starts would compile ours.
+	$(BIN)/python -m compileall -q protocol simulator conformance
 	@touch $@
 
 $(VENV)/.dev: .ci/lock-dev.txt $(VENV)/.run

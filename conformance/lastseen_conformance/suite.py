@@ -42,6 +42,9 @@ Mode = str
 Watcher = Callable[[Result, int, int], None]
 """Is told each final result, how many there are by now, and of how many."""
 
+Doubter = Callable[[Result], None]
+"""Is told each result that is to be repeated alone before it counts."""
+
 
 async def run_suite(
     cases: Sequence[Case],
@@ -51,10 +54,17 @@ async def run_suite(
     jobs: int = 2,
     patience_s: float = PATIENCE_S,
     watch: Watcher,
+    doubt: Doubter = lambda _: None,
 ) -> SuiteRun:
     """Runs cases; the first goes alone, and shows whether the client reports."""
     run = _Run(
-        cases=list(cases), target=target, mode=mode, jobs=jobs, patience_s=patience_s, watch=watch
+        cases=list(cases),
+        target=target,
+        mode=mode,
+        jobs=jobs,
+        patience_s=patience_s,
+        watch=watch,
+        doubt=doubt,
     )
     return await run.go()
 
@@ -68,6 +78,7 @@ class _Run:
     jobs: int
     patience_s: float
     watch: Watcher
+    doubt: Doubter
     done: SuiteRun = attrs.field(init=False, factory=SuiteRun)
     _doubtful: list[Result] = attrs.field(init=False, factory=list[Result])
     _hurdles: list[tuple[Verdict, str]] = attrs.field(init=False, factory=list[tuple[Verdict, str]])
@@ -102,18 +113,23 @@ class _Run:
         self._settle(Result(case=case, verdict=Verdict.UNIMPLEMENTED, reason=reason))
 
     async def _find_out_whether_it_reports(self) -> Result | None:
-        """In `auto`, plays the first case to see its output; that is all for one without report."""
+        """In `auto`, plays the first case to see its output; that is all for one without report.
+
+        A report shows in its first line, and then the case begins again as one of the others.
+        """
         if self.mode != "auto":
             self.target = attrs.evolve(self.target, reported=self.mode == "reported")
             return None
         target = attrs.evolve(self.target, reported=False)
-        tried = await run_over_sockets(self.cases[0], target, patience_s=self.patience_s)
-        self._hurdles.append((tried.verdict, _hurdle(tried)))
-        self.target = attrs.evolve(
-            self.target, reported=speaks_report(list(tried.history.of(Said)))
+        tried = await run_over_sockets(
+            self.cases[0], target, patience_s=self.patience_s, until_report=True
         )
-        again = self.target.reported or tried.case.reported_only
-        return None if again else tried
+        reported = speaks_report(list(tried.history.of(Said)))
+        self.target = attrs.evolve(self.target, reported=reported)
+        if reported:
+            return None
+        self._hurdles.append((tried.verdict, _hurdle(tried)))
+        return None if tried.case.reported_only else tried
 
     async def _work(self, cases: "trio.MemoryReceiveChannel[Case]") -> None:
         async with cases:
@@ -132,6 +148,8 @@ class _Run:
     def _settle_or_doubt(self, result: Result) -> None:
         if result.verdict in _DOUBTFUL:
             self._doubtful.append(result)
+            self._seen_first()
+            self.doubt(result)
         else:
             self._settle(result)
 
@@ -155,9 +173,12 @@ class _Run:
 
     def _settle(self, result: Result) -> None:
         self.done.results.append(result)
+        self._seen_first()
+        self.watch(result, len(self.done.results), len(self.cases))
+
+    def _seen_first(self) -> None:
         if self.done.first_verdict_s is None:
             self.done.first_verdict_s = time.monotonic() - self._began
-        self.watch(result, len(self.done.results), len(self.cases))
 
 
 def _hurdle(result: Result) -> str:

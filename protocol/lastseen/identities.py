@@ -7,7 +7,6 @@ taken as they come, in any order, and whatever overlaps is told apart here (HZ-F
 from collections import deque
 from enum import Enum
 from typing import Any, final
-from zlib import crc32
 
 import attrs
 import msgspec
@@ -46,8 +45,8 @@ class Identities:
     everything (`facts/polynode.md` §6). The default holds that at 200 events a second, in about
     40 MiB.
 
-    A mark is the body's checksum: one amendment in four thousand million is taken for a repetition.
-    A cryptographic digest would cost as much as decoding does.
+    A mark is the body's hash, keyed anew in each process, so that no peer can make an amendment
+    look like a repetition. A cryptographic digest would cost as much as decoding does.
     """
 
     items_max: int = attrs.field(default=65_536, validator=_positive)
@@ -69,7 +68,7 @@ class Identities:
         """
         if not key:
             return _NEW
-        mark = crc32(body)
+        mark = hash(bytes(body))
         known = self._marks.get(key)
         if known is None:
             self._marks[key] = mark

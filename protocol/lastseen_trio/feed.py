@@ -1,4 +1,4 @@
-"""The feeds an application holds, one kind for each way to catch up, over one driver."""
+"""The feed of a wire with positions, as an application holds it."""
 
 import ssl
 from typing import assert_never, final
@@ -7,21 +7,17 @@ import attrs
 import trio
 
 from lastseen.dialect import Dialect, HttpResponse, SnapshotFault
-from lastseen.dialects import polynode
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.effects import CancelFetch, Commit, FetchSnapshot, FetchToken
-from lastseen.history_session import HistorySession
-from lastseen.lifecycle import ItemKey, ItemState
 from lastseen.secret import Secret
 from lastseen.session import Session
-from lastseen.status import HistoryStatus, SessionStatus
+from lastseen.status import SessionStatus
 from lastseen_trio.addresses import Address
-from lastseen_trio.driver import Batches, Driver
 from lastseen_trio.http import fetch_snapshot
 from lastseen_trio.kept import KeptDriver
 from lastseen_trio.store import Binding
 
-__all__ = ["Batches", "Feed", "HistoryFeed"]
+__all__ = ["Feed"]
 
 _LANGUAGE = "en"
 
@@ -103,43 +99,6 @@ class Feed(KeptDriver[Session]):
         dialect = self._session.dialect
         assert isinstance(dialect, OddsPapi)
         return _rest_beside(self._transport.address, dialect.subscription.lang or _LANGUAGE)
-
-
-@final
-@attrs.define(eq=False, repr=False)
-class HistoryFeed(Driver[HistorySession]):
-    """Every event of some subscriptions to a feed that catches up from histories.
-
-    Made by `open_feed`, and taken from as a `Feed` is. There is no position and nothing to keep
-    across restarts: what matters between two runs is in the histories, as far as they reach.
-    """
-
-    def subscribe(self, subscription: polynode.Subscription) -> None:
-        """Asks for one more subscription on the same connection; `Subscribed` says when it stands.
-
-        Raises `LocalProtocolError` for one that is there already, and `ConfigurationError` for one
-        that cannot stand beside the others.
-        """
-        self._step(lambda now: self._session.handle_subscribe(subscription, now=now))
-
-    def unsubscribe(self, subscription: polynode.Subscription) -> None:
-        """Ends one subscription; raises `LocalProtocolError` for one that is not there, or last."""
-        self._step(lambda now: self._session.handle_unsubscribe(subscription, now=now))
-
-    def resync(self) -> None:
-        """Asks for as much history as there is, to be merged once more."""
-        self._step(lambda now: self._session.handle_resync(now=now))
-
-    def item(self, key: ItemKey) -> ItemState | None:
-        """Where an item stands, as far as it is remembered."""
-        return self._session.item(key)
-
-    def status(self) -> HistoryStatus:
-        """What the session claims at this moment."""
-        return self._session.status()
-
-    def _begin(self, now: float) -> None:
-        self._session.handle_begin(now=now)
 
 
 def _rest_beside(websocket: Address, language: str) -> Address:

@@ -1,45 +1,30 @@
-"""Opening a feed: a session, its driver and its store, for as long as a block lasts."""
+"""Opening a feed of any wire, for as long as a block lasts."""
 
 import ssl
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from random import SystemRandom
-from typing import TypeVar, overload
-
-import trio
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import overload
 
 from lastseen.accounts import Account
 from lastseen.backoff import Rng
 from lastseen.dialects import polymarket_us, polynode
-from lastseen.dialects.oddspapi import OddsPapi, Subscription
+from lastseen.dialects.oddspapi import Subscription
 from lastseen.errors import ConfigurationError
-from lastseen.history_session import HistorySession
 from lastseen.options import ConnectionOptions, HistoryOptions, SessionOptions, StreamOptions
 from lastseen.position import Position
 from lastseen.secret import Secret
-from lastseen.session import Session
 from lastseen.snapshots import ScopeKey
 from lastseen.stream_dialect import StreamDialect
-from lastseen_trio.addresses import Address
-from lastseen_trio.feed import Feed, HistoryFeed
-from lastseen_trio.groups import alone
-from lastseen_trio.opening_stream import make_stream_feed, store_of
+from lastseen_trio.feed import Feed
+from lastseen_trio.history_feed import HistoryFeed
+from lastseen_trio.opened import SOURCE
+from lastseen_trio.opening_histories import FREE, open_histories
+from lastseen_trio.opening_positions import open_positions
+from lastseen_trio.opening_stream import open_stream
 from lastseen_trio.store import MemoryStore, Store
 from lastseen_trio.stream_feed import StreamFeed, TokenSource
-from lastseen_trio.websocket import MESSAGE_BYTES_MAX, WebSockets
 
 __all__ = ["open_feed"]
-
-_HISTORY_BYTES_MAX = 10 << 20
-"""PolyNode's largest frame (`facts/polynode.md` §4); a history is one."""
-
-_SCHEMES = ("ws", "wss")
-_REST_SCHEMES = ("http", "https")
-
-_FREE = polynode.PLANS["free"]
-
-_F = TypeVar("_F", Feed, HistoryFeed, StreamFeed)
-_K = TypeVar("_K", Feed, StreamFeed)
 
 
 @overload
@@ -66,7 +51,7 @@ def open_feed(
     url: str,
     key: str | Secret,
     compress: bool = False,
-    plan: polynode.Plan = _FREE,
+    plan: polynode.Plan = FREE,
     options: HistoryOptions | None = None,
     store: MemoryStore | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -107,7 +92,7 @@ def open_feed(
     account: Account | None = None,
     rest_url: str | None = None,
     compress: bool = False,
-    plan: polynode.Plan = _FREE,
+    plan: polynode.Plan = FREE,
     options: ConnectionOptions | None = None,
     store: Store | None = None,
     position: Position | None = None,
@@ -147,46 +132,37 @@ def open_feed(
     the other wire, and `StoreError` when the store cannot be used.
     """
     secret = Secret(key) if isinstance(key, str) else key
-    source = SystemRandom() if rng is None else rng
+    source = SOURCE if rng is None else rng
     if isinstance(subscription, Subscription):
-        if not isinstance(options, SessionOptions | None):
-            raise ConfigurationError("a feed with positions takes SessionOptions")
-        kept = store_of(store, position, bases)
-        feed = Feed(
-            Session(
-                OddsPapi(subscription=subscription, key=_required(secret)),
-                source,
-                SessionOptions() if options is None else options,
-            ),
-            WebSockets(
-                address=Address.from_url(url, schemes=_SCHEMES),
-                ssl_context=ssl_context,
-                message_bytes_max=message_bytes_max or MESSAGE_BYTES_MAX,
-            ),
-            kept,
-            _required(secret),
-            None if rest_url is None else Address.from_url(rest_url, schemes=_REST_SCHEMES),
-            ssl_context,
+        return open_positions(
+            subscription,
+            url=url,
+            key=_required(secret),
+            rest_url=rest_url,
+            options=options,
+            store=store,
+            position=position,
+            bases=bases,
+            ssl_context=ssl_context,
+            rng=source,
+            message_bytes_max=message_bytes_max,
         )
-        return _opened_with(feed, kept)
     if isinstance(subscription, polymarket_us.Subscription):
         subscription = polymarket_us.PolymarketUS(subscription=subscription)
     if isinstance(subscription, StreamDialect):
-        kept = store_of(store, position, bases)
-        stream = make_stream_feed(
+        return open_stream(
             subscription,
             url=url,
             key=secret,
             token=token,
             account=account,
             options=options,
-            store=kept,
+            store=store,
+            position=position,
+            bases=bases,
             ssl_context=ssl_context,
             rng=source,
         )
-        return _opened_with(stream, kept)
-    if not isinstance(options, HistoryOptions | None):
-        raise ConfigurationError("a feed with histories takes HistoryOptions")
     if not isinstance(store, MemoryStore | None):
         raise ConfigurationError("PolyNode has no position that a store could keep")
     if not (token is None and account is None):
@@ -194,54 +170,17 @@ def open_feed(
     if not (rest_url is None and position is None and bases is None):
         raise ConfigurationError("PolyNode has no REST snapshots and no positions")
     asked = (subscription,) if isinstance(subscription, polynode.Subscription) else subscription
-    dialect = polynode.PolyNode(
-        subscriptions=tuple(asked), key=_required(secret), compress=compress, plan=plan
+    return open_histories(
+        asked,
+        url=url,
+        key=_required(secret),
+        compress=compress,
+        plan=plan,
+        options=options,
+        ssl_context=ssl_context,
+        rng=source,
+        message_bytes_max=message_bytes_max,
     )
-    return _opened(
-        HistoryFeed(
-            HistorySession(dialect, source, HistoryOptions() if options is None else options),
-            WebSockets(
-                address=Address.from_url(url, schemes=_SCHEMES),
-                ssl_context=ssl_context,
-                message_bytes_max=message_bytes_max or _HISTORY_BYTES_MAX,
-            ),
-        )
-    )
-
-
-@asynccontextmanager
-async def _opened_with(feed: _K, store: Store) -> AsyncGenerator[_K]:
-    """A feed that starts from what its store kept; the store is closed after it."""
-    await feed.restore()
-    try:
-        async with _opened(feed):
-            yield feed
-    finally:
-        with trio.CancelScope(shield=True):
-            await store.close()
-
-
-@asynccontextmanager
-async def _opened(feed: _F) -> AsyncGenerator[_F]:
-    """Runs a feed for as long as the block lasts, and brings out what ended it."""
-    failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(feed.run)
-            try:
-                yield feed
-            except BaseException as error:
-                failure = error
-                raise
-            finally:
-                await feed.aclose()
-                feed.stop()
-    except BaseExceptionGroup as group:
-        failure = alone(group)
-        if failure is None:
-            raise
-    if failure is not None:
-        raise failure
 
 
 def _required(key: Secret | None) -> Secret:

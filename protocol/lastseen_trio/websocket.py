@@ -22,12 +22,15 @@ from lastseen_trio.upgrade import WRITE_TIMEOUT_S, UpgradeStream
 __all__ = [
     "MESSAGE_BYTES_MAX",
     "NO_UPGRADE",
+    "WEBSOCKET_SCHEMES",
     "Socket",
     "WebSockets",
     "connect",
     "open_room",
     "open_socket",
 ]
+
+WEBSOCKET_SCHEMES = ("ws", "wss")
 
 MESSAGE_BYTES_MAX = 4 << 20
 """The largest message the vendor's template takes (`facts` §8); a larger one ends with 1009."""

@@ -95,6 +95,7 @@ def test_a_program_that_connects_and_does_nothing_fails(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert "OK " not in done.stdout
     assert "op.login.first" in done.stdout
+    assert done.stdout.index("(FAILED?)") < done.stdout.index("FAILED  "), "seen, then repeated"
     assert "again: lastseen conformance run" in done.stdout
 
 

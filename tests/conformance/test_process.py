@@ -1,10 +1,13 @@
 """Programs that are no clients: each gets a verdict, is killed whole, and the run goes on."""
 
 import sys
+import uuid
+from functools import partial
 from pathlib import Path
 
 import attrs
 import pytest
+import trio
 
 from lastseen_conformance.case import Scene
 from lastseen_conformance.cases import CASES
@@ -135,3 +138,31 @@ async def test_a_client_that_ignores_stop_is_killed_and_noted(
 
     assert result.history.ignored_stop
     assert "the client did not end when it was told to stop" in result.history.notes
+
+
+async def test_an_interrupt_does_not_wait_for_a_client_that_ignores_stop(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "sys.stdin.readline()\n"
+        "open(sys.argv[0] + '.told', 'w').close()\n"
+        "time.sleep(600)\n"
+    )
+    path = tmp_path / "client.py"
+    path.write_text(program, encoding="utf-8")
+    told = trio.Path(f"{path}.told")
+    mark = uuid.uuid4().hex
+
+    def play(scene: Scene) -> Steps:
+        yield Start()
+        yield Stop()
+
+    case = attrs.evolve(CASE, play=play)
+    target = Target(command=(sys.executable, str(path)), reported=False, mark=mark)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(run_over_sockets, case, target, patience_s=1.0))
+            while not await told.exists():
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+    assert leftovers(mark) == []

@@ -57,14 +57,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with the wheel, pytest, a WebSocket client, no more."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=PATIENCE_S)
+    bare = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(bare, check=True, timeout=PATIENCE_S)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     locks = [ROOT / ".ci" / name for name in ("lock-run.txt", "lock-dev.txt")]
     pinned = [line for lock in locks for line in lock.read_text().splitlines() if "[" not in line]
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(pinned) + "\n")
     wanted = [f"lastseen[pytest] @ {wheel.as_uri()}", "websockets"]
-    done = pip(python, "install", "--quiet", "--constraint", str(constraints), *wanted)
+    options = ("--quiet", "--no-compile", "--constraint", str(constraints))
+    done = pip(sys.executable, "--python", str(python), "install", *options, *wanted)
     assert done.returncode == 0, done.stdout + done.stderr
     return python
 

@@ -55,12 +55,21 @@ class Target:
 
 
 async def run_over_sockets(
-    case: Case, target: Target, *, patience_s: float = PATIENCE_S, seed: int = 1
+    case: Case,
+    target: Target,
+    *,
+    patience_s: float = PATIENCE_S,
+    seed: int = 1,
+    until_report: bool = False,
 ) -> Result:
-    """Plays a case against a program and judges it."""
+    """Plays a case against a program and judges it.
+
+    With `until_report` only as far as to the first line of a report: then there is no verdict in
+    it, and `speaks_report` says so of what the client said.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lastseen-case-") as folder:
-        stage = _SocketStage(case, target, Path(folder), patience_s, seed)
+        stage = _SocketStage(case, target, Path(folder), patience_s, seed, until_report)
         await stage.run()
     result = judge(case, stage.history, DIALECTS[case.dialect].always)
     return attrs.evolve(result, seconds=time.monotonic() - began)
@@ -74,11 +83,13 @@ class _SocketStage:
     folder: Path
     patience_s: float
     seed: int
+    until_report: bool
     history: History = attrs.field(init=False)
     tap: Tap = attrs.field(init=False)
     server: GatewayServer = attrs.field(init=False)
     client: ClientProcess | None = attrs.field(init=False, default=None)
     _nursery: trio.Nursery = attrs.field(init=False)
+    _playing: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
     _changed: trio.Event = attrs.field(init=False, factory=trio.Event)
     _lives: int = attrs.field(init=False, default=0)
     _asked: bool = attrs.field(init=False, default=False)
@@ -109,7 +120,8 @@ class _SocketStage:
         ):
             self._nursery.start_soon(self._watch_the_clock)
             try:
-                await self._play()
+                with self._playing:
+                    await self._play()
             except StartError as error:
                 self.history.trouble = str(error)
             finally:
@@ -254,7 +266,7 @@ class _SocketStage:
         over.set()
 
     async def _halt(self, *, kill: bool) -> None:
-        client, self.client = self.client, None
+        client = self.client
         if client is None:
             return
         self._asked = True
@@ -264,6 +276,8 @@ class _SocketStage:
             self.history.notes.append("the client did not end when it was told to stop")
             self.history.ignored_stop = True
         await self._over.wait()
+        # Not before it is over: who is interrupted while it stops has it to kill.
+        self.client = None
 
     def _take_line(self, raw: bytes, life: int) -> None:
         self._lines += 1
@@ -284,6 +298,9 @@ class _SocketStage:
             return
         said = text[:TEXT_CHARACTERS_MAX] if line is None else ""
         self.history.add(Said, at=self.now, run=life, line=line, text=said)
+        # One that is being stopped ends by itself; to cut that short would leave it alive.
+        if self.until_report and not self._asked and _opens_report(line):
+            self._playing.cancel()
 
 
 def _ended(code: int) -> str:
@@ -292,4 +309,8 @@ def _ended(code: int) -> str:
 
 def speaks_report(lines: Sequence[Said]) -> bool:
     """Whether a client has opened its report."""
-    return any(said.line is not None and said.line.get("schema") == REPORT_SCHEMA for said in lines)
+    return any(_opens_report(said.line) for said in lines)
+
+
+def _opens_report(line: Mapping[str, Any] | None) -> bool:
+    return line is not None and line.get("schema") == REPORT_SCHEMA

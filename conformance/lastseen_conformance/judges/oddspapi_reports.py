@@ -13,7 +13,7 @@ from lastseen_conformance.history import (
     Moment,
     Said,
 )
-from lastseen_conformance.judges.oddspapi_wire import STATEFUL, Query, Wire
+from lastseen_conformance.judges.oddspapi_wire import STATEFUL, Query, Sent, Wire
 
 __all__ = ["applied_once", "claims_have_bases", "last_claim", "old_socket_fenced", "reports"]
 
@@ -54,29 +54,50 @@ def applied_once(history: History) -> Iterator[Finding]:
 
 
 def old_socket_fenced(history: History) -> Iterator[Finding]:
-    """op.state.one-owner: what only an old connection carried after the new login stays out."""
+    """op.state.one-owner: what only an old connection carried after the new login stays out.
+
+    Nothing orders two connections, so that a client may read the old one first. An entry of the
+    old one counts when the client says that it is of the new one's epoch, or when it was sent after
+    the client had said that it applied one which only the new one carried. A client that closes the
+    old one itself has nothing more to keep out.
+    """
     wire = history.view(Wire)
-    accepted = sorted(link.accepted_n for link in wire.links.values() if link.accepted_n)
-    fenced: dict[tuple[str, str], int] = {}
+    accepted = {link.number: link.accepted_n for link in wire.links.values() if link.accepted_n}
+    epochs = {link.epoch: link.accepted_n for link in wire.links.values() if link.accepted_n}
+    carried: dict[tuple[Any, Any], list[Sent]] = {}
     for entry in wire.sent:
-        link = wire.links[entry.connection]
-        newer = [
-            n for n in accepted if link.accepted_n is not None and link.accepted_n < n < entry.n
-        ]
-        if newer and entry.entry_id is not None:
-            fenced[(entry.channel, entry.entry_id)] = entry.n
-    for entry in wire.sent:
-        if entry.entry_id is not None and fenced.get((entry.channel, entry.entry_id)) != entry.n:
-            fenced.pop((entry.channel, entry.entry_id), None)
-    if not fenced:
-        return
+        if entry.entry_id is not None and entry.connection in accepted:
+            carried.setdefault((entry.channel, entry.entry_id), []).append(entry)
+    owners: list[tuple[int, int]] = []
+
+    def is_late(entry: Sent) -> bool:
+        return any(since < entry.n and accepted[entry.connection] < n for since, n in owners)
+
     for said, line in reports(history, "applied"):
-        name = (str(line.get("channel")), str(line.get("id")))
-        if name in fenced:
-            text = f"{name[0]} {name[1]} came from the old connection only"
+        epoch = line.get("epoch")
+        named = carried.get((line.get("channel"), line.get("id")), [])
+        possible = [entry for entry in named if epoch in (None, entry.epoch)]
+        of_old = [entry for entry in named if accepted[entry.connection] < epochs.get(epoch, 0)]
+        if named and (all(map(is_late, possible)) if possible else of_old == named):
+            text = f"{line.get('channel')} {line.get('id')} came from the old connection only"
             yield broken("op.state.one-owner", text, said.n)
             return
-    yield kept("op.state.one-owner")
+        connections = {entry.connection for entry in possible if entry.n < said.n}
+        if len(connections) == 1:
+            owners.append((said.n, accepted[connections.pop()]))
+    if _closed_an_old_one(wire) or any(all(map(is_late, sent)) for sent in carried.values()):
+        yield kept("op.state.one-owner")
+
+
+def _closed_an_old_one(wire: Wire) -> bool:
+    logins = [link.accepted_n for link in wire.links.values() if link.accepted_n is not None]
+    return any(
+        link.accepted_n is not None
+        and link.ended_n is not None
+        and link.let_go_n is None
+        and any(link.accepted_n < n < link.ended_n for n in logins)
+        for link in wire.links.values()
+    )
 
 
 def claims_have_bases(history: History) -> Iterator[Finding]:

@@ -41,10 +41,13 @@ class Terminal:
     def watch(self, result: Result, done: int, of: int) -> None:
         """One final result."""
         self.progress(f"{done}/{of}  {result.case.id}")
-        if self.quiet or result.verdict is Verdict.UNIMPLEMENTED:
-            return
-        time = f"{result.seconds:5.1f} s"
-        self.say(f"{result.verdict.value:<13} {time}  {result.case.id}{_because(result)}")
+        if not self.quiet and result.verdict is not Verdict.UNIMPLEMENTED:
+            self._line(result.verdict.value, result)
+
+    def doubt(self, result: Result) -> None:
+        """One that is to be repeated alone before it counts."""
+        if not self.quiet:
+            self._line(f"({result.verdict.value}?)", result)
 
     def summary(self, run: SuiteRun, outcome: RunOutcome) -> None:
         """Grouped by rule, the worst first; then what could not be said, and the figures."""
@@ -64,6 +67,10 @@ class Terminal:
         self.say(f"{', '.join(figures) or 'nothing ran'}  ({mode}, {time})")
         if outcome.expected:
             self.say(f"{len(outcome.expected)} of these are known")
+
+    def _line(self, verdict: str, result: Result) -> None:
+        because = _because(result)
+        self.say(f"{verdict:<15} {result.seconds:5.1f} s  {result.case.id}{because}")
 
     def _rule(self, name: str, broken: list[tuple[Result, Finding]], outcome: RunOutcome) -> None:
         rule = RULES[name]

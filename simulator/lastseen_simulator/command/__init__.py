@@ -16,7 +16,7 @@ except ModuleNotFoundError:
 
 import attrs
 
-__all__ = ["CommandError", "main"]
+__all__ = ["CommandError", "LazyGroup", "Subcommand", "main"]
 
 EXTRAS: Final[Mapping[str, str]] = {
     "trio": "simulator",
@@ -31,33 +31,36 @@ EXTRAS: Final[Mapping[str, str]] = {
 
 
 @attrs.frozen(kw_only=True)
-class _Subcommand:
+class Subcommand:
+    """A command that is imported only when it is called."""
+
     target: str
+    """Its module and its name there, with a colon between them."""
     help: str
 
 
-SUBCOMMANDS: Final[Mapping[str, _Subcommand]] = {
-    "demo": _Subcommand(
+SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
+    "demo": Subcommand(
         target="lastseen_simulator.command.demo:demo",
         help="Watch a client survive a hostile gateway, with a verdict.",
     ),
-    "gateway": _Subcommand(
+    "gateway": Subcommand(
         target="lastseen_simulator.command.gateway:gateway",
         help="Run a local gateway that misbehaves on purpose.",
     ),
-    "explore": _Subcommand(
+    "explore": Subcommand(
         target="lastseen_simulator.command.explore:explore",
         help="Look at every state a client can get into, within bounds.",
     ),
-    "conformance": _Subcommand(
+    "conformance": Subcommand(
         target="lastseen_conformance.command:conformance",
         help="Find out which rules a client breaks.",
     ),
-    "simulate": _Subcommand(
+    "simulate": Subcommand(
         target="lastseen_simulator.command.simulate:simulate",
         help="Play seeded runs of the world in a box, judged step by step.",
     ),
-    "tail": _Subcommand(
+    "tail": Subcommand(
         target="lastseen_simulator.command.tail:tail",
         help="Follow a feed and say what it proves.",
     ),
@@ -72,18 +75,22 @@ class CommandError(click.ClickException):
         self.code = exit_code
 
 
-class _Group(click.Group):
-    """A group that lists its commands without importing them, and never shows a traceback."""
+class LazyGroup(click.Group):
+    """A group that lists the commands of a table without importing them, after its own."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, Subcommand], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(SUBCOMMANDS)
+        """Its own, then the table's in their order."""
+        return [*super().list_commands(ctx), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        known = SUBCOMMANDS.get(cmd_name)
+        """The command of that name; a `CommandError` says which extra it lacks."""
+        known = self.lazy.get(cmd_name)
         if known is None:
-            return None
+            return super().get_command(ctx, cmd_name)
         module_name, _, name = known.target.partition(":")
         try:
             command = getattr(import_module(module_name), name)
@@ -95,9 +102,16 @@ class _Group(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names and what they are for, without importing anything."""
         del ctx
+        own = {name: self.commands[name].get_short_help_str(100) for name in sorted(self.commands)}
+        rows = own | {name: each.help for name, each in self.lazy.items()}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, each.help) for name, each in SUBCOMMANDS.items()])
+            formatter.write_dl(list(rows.items()))
+
+
+class _Main(LazyGroup):
+    """The outermost group, which never shows a traceback."""
 
     def main(
         self,
@@ -156,7 +170,8 @@ def _one_line(message: str) -> str:
 
 
 @click.group(
-    cls=_Group,
+    cls=_Main,
+    lazy=SUBCOMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Exit codes:

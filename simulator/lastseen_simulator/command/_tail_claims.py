@@ -18,6 +18,11 @@ class Claim(NamedTuple):
     state: ScopeState
     proof: Proof
 
+    @property
+    def shown_proof(self) -> str:
+        """For a table: only where something could be proven."""
+        return self.proof.value if self.state is ScopeState.SYNCED else ""
+
 
 _NOTHING_YET = Claim(ScopeState.COLD, Proof.UNPROVEN)
 

@@ -1,4 +1,4 @@
-"""What the environment tells a client under test: timers, its account, where its state belongs."""
+"""What the environment tells a client under test: timers, and where its state belongs."""
 
 import math
 import os
@@ -7,12 +7,10 @@ from typing import Any, Final
 
 import attrs
 
-from lastseen.dialects.polymarket_us import Stream
-from lastseen.dialects.polymarket_us.streams import STREAMS
 from lastseen.errors import ConfigurationError
 from lastseen.options import HistoryOptions, SessionOptions, StreamOptions
 
-__all__ = ["account_for", "state_file", "timers"]
+__all__ = ["state_file", "timers"]
 
 _STATE_FILE: Final = "feed.db"
 
@@ -36,11 +34,6 @@ def timers(
         if not math.isfinite(known[field.name]):
             raise ConfigurationError(f"LASTSEEN_{field.name.upper()} takes seconds")
     return known
-
-
-def account_for(stream: Stream, environment: Mapping[str, str]) -> str | None:
-    """Whose stream a harness wants asked for, where a stream is somebody's."""
-    return environment.get("LASTSEEN_ACCOUNT") if STREAMS[stream].of_account else None
 
 
 def state_file(environment: Mapping[str, str]) -> str | None:

@@ -5,11 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, final
 
 import attrs
-from rich.table import Table
-from rich.text import Text
 
-from lastseen.dialects.polynode import Plan, Subscription
-from lastseen.errors import PayloadError
+from lastseen.dialects.polynode import PLANS, Plan, Preset, Subscription
+from lastseen.errors import ConfigurationError, PayloadError
 from lastseen.events import Entry, Event, ItemChanged, Proof
 from lastseen.lifecycle import ItemKey, ItemState
 from lastseen.options import HistoryOptions
@@ -17,11 +15,15 @@ from lastseen.secret import Secret
 from lastseen.states import ScopeState
 from lastseen.status import SubscriptionState, SubscriptionStatus
 from lastseen_simulator.command._tail_claims import Claim
+from lastseen_simulator.command._tail_contract import timers
+from lastseen_simulator.command._tail_given import Given, parts
+from lastseen_simulator.command._tail_grid import UNDER_WAY, Grid, Styled
 from lastseen_simulator.command._tail_lines import Lines, item_name, name_of, printable
 from lastseen_simulator.command._tail_view import View
-from lastseen_trio import HistoryFeed, open_feed
+from lastseen_trio.history_feed import HistoryFeed
+from lastseen_trio.opening_histories import open_histories
 
-__all__ = ["HistorySource", "HistoryView"]
+__all__ = ["HistorySource", "HistoryView", "source"]
 
 _CLAIMS: Final[Mapping[SubscriptionState, ScopeState]] = {
     SubscriptionState.WAITING: ScopeState.COLD,
@@ -56,7 +58,7 @@ class HistorySource:
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[View]:
-        async with open_feed(
+        async with open_histories(
             self.subscriptions,
             url=self.url,
             key=self.key,
@@ -173,34 +175,72 @@ class HistoryView:
             f"{items.confirmed} confirmed, {items.timed_out} timed out"
         )
 
-    def table(self, rates: Mapping[str, float]) -> Table:
+    def grid(self, rates: Mapping[str, float]) -> Grid:
         """A row a subscription, then a row a type of events."""
         status = self.feed.status()
-        items = status.items
-        table = Table("what", "state", "events/s", "applied", "duplicate", "items")
-        for row in status.subscriptions:
-            table.add_row(
+        items, together = status.items, f"{sum(rates.values()):.1f}"
+        fates = f"{items.pending} pending, {items.confirmed} confirmed, {items.timed_out} timed out"
+        subscriptions = [
+            (
                 printable(str(name_of(row.subscription))),
-                Text(row.state.value, style=_STYLES.get(row.state, "yellow")),
-                f"{sum(rates.values()):.1f}",
+                Styled(row.state.value, _STYLES.get(row.state, UNDER_WAY)),
+                together,
                 "",
                 "",
-                f"{items.pending} pending, {items.confirmed} confirmed, "
-                f"{items.timed_out} timed out",
+                fates,
             )
-        table.add_section()
-        for name, counts in self.feed.counters().items():
-            if counts.received:
-                table.add_row(
-                    printable(name),
-                    "",
-                    f"{rates.get(name, 0.0):.1f}",
-                    str(counts.applied),
-                    str(counts.duplicate),
-                    "",
-                )
-        return table
+            for row in status.subscriptions
+        ]
+        events = [
+            (
+                printable(name),
+                "",
+                f"{rates.get(name, 0.0):.1f}",
+                str(counts.applied),
+                str(counts.duplicate),
+                "",
+            )
+            for name, counts in self.feed.counters().items()
+            if counts.received
+        ]
+        columns = ("what", "state", "events/s", "applied", "duplicate", "items")
+        return Grid(columns, [subscriptions, events])
 
 
 def _claim(row: SubscriptionStatus) -> Claim:
     return Claim(_CLAIMS[row.state], Proof.UNPROVEN)
+
+
+def source(given: Given) -> HistorySource:
+    """What the command line and the environment ask for; raises `ConfigurationError`."""
+    wallets, slugs, tokens = (parts(given.options[name]) for name in ("wallets", "slugs", "tokens"))
+    return HistorySource(
+        subscriptions=tuple(
+            Subscription(preset=_preset(name), wallets=wallets, slugs=slugs, tokens=tokens)
+            for name in parts(given.channels)
+        ),
+        url=given.url,
+        key=given.key,
+        compress=given.options["compress"],
+        plan=_plan(given.options["plan"]),
+        options=HistoryOptions(
+            **{
+                "pending_timeout_s": given.options["pending_timeout_s"],
+                **(timers(HistoryOptions) if given.as_report else {}),
+            }
+        ),
+    )
+
+
+def _preset(name: str) -> Preset:
+    try:
+        return Preset(name)
+    except ValueError:
+        known = ", ".join(preset.value for preset in Preset)
+        raise ConfigurationError(f"no such preset: {name} (presets: {known})") from None
+
+
+def _plan(name: str) -> Plan:
+    if name not in PLANS:
+        raise ConfigurationError(f"no such plan: {name} (plans: {', '.join(PLANS)})")
+    return PLANS[name]

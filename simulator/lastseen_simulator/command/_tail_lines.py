@@ -1,12 +1,12 @@
 """Events as lines for programs: JSON Lines, and the report of a client under test."""
 
 from collections.abc import Hashable, Mapping
+from enum import Enum
 from typing import Any, Final, Protocol, final
 
 import attrs
 import msgspec
 
-from lastseen.dialects import polynode
 from lastseen.errors import PayloadError
 from lastseen.events import (
     Anomaly,
@@ -212,7 +212,8 @@ def item_name(key: ItemKey) -> str:
 
 def name_of(subscription: Hashable) -> str | None:
     """What a subscription is called: its preset; None when nobody can say which one is meant."""
-    return subscription.preset.value if isinstance(subscription, polynode.Subscription) else None
+    preset = getattr(subscription, "preset", None)
+    return preset.value if isinstance(preset, Enum) else None
 
 
 def _about(event: HistoryApplied | Gap | Subscribed | SubscribeRefused) -> dict[str, Any]:

@@ -1,33 +1,35 @@
 """`tail` of a feed with positions: a replica, kept in a file or not, and a claim by channel."""
 
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, final
+from typing import Any, Final, final
 
 import attrs
-from rich.table import Table
-from rich.text import Text
 
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
-from lastseen.errors import PayloadError
+from lastseen.dialects.oddspapi.channels import CHANNELS
+from lastseen.errors import ConfigurationError, PayloadError
 from lastseen.events import Entry, Event
 from lastseen.options import SessionOptions
 from lastseen.replica import Replica
 from lastseen.secret import Secret
-from lastseen.states import ScopeState
 from lastseen_simulator.command._tail_claims import Claim, Claims
+from lastseen_simulator.command._tail_contract import state_file, timers
+from lastseen_simulator.command._tail_given import Given, parts
+from lastseen_simulator.command._tail_grid import Grid, state_cell
 from lastseen_simulator.command._tail_lines import Lines, printable
 from lastseen_simulator.command._tail_view import View
-from lastseen_trio import Feed, MemoryStore, SQLiteStore, open_feed
+from lastseen_trio.addresses import Address
+from lastseen_trio.feed import Feed
+from lastseen_trio.opening_positions import open_positions
+from lastseen_trio.sqlite_store import SQLiteStore
+from lastseen_trio.store import MemoryStore
 
-__all__ = ["STYLES", "PositionSource", "PositionView"]
+__all__ = ["PositionSource", "PositionView", "source"]
 
-STYLES: Mapping[ScopeState, str] = {
-    ScopeState.SYNCED: "green",
-    ScopeState.LIVE_ONLY: "cyan",
-    ScopeState.STALE: "red",
-    ScopeState.COLD: "dim",
-}
+EVERY_CHANNEL: Final = "all"
+LANGUAGE: Final = "en"
 
 
 @final
@@ -53,7 +55,7 @@ class PositionSource:
         dialect = OddsPapi(subscription=self.subscription, key=Secret(""))
         file = self.state
         store = MemoryStore(replica=Replica(dialect)) if file is None else SQLiteStore(file)
-        async with open_feed(
+        async with open_positions(
             self.subscription,
             url=self.url,
             key=self.key,
@@ -163,20 +165,78 @@ class PositionView:
             for row in status.channels
         )
 
-    def table(self, rates: Mapping[str, float]) -> Table:
+    def grid(self, rates: Mapping[str, float]) -> Grid:
         """A row a channel."""
         status = self.feed.status()
         claims = self._claims.all(status)
-        table = Table("channel", "state", "proof", "synced", "entries/s", "lag", "cursor")
-        for row in status.channels:
-            claim = claims[row.channel]
-            table.add_row(
+        rows = [
+            (
                 printable(row.channel),
-                Text(claim.state.value, style=STYLES.get(claim.state, "yellow")),
-                claim.proof.value if claim.state is ScopeState.SYNCED else "",
+                state_cell(claims[row.channel].state),
+                claims[row.channel].shown_proof,
                 f"{row.synced_scopes}/{row.scopes}",
                 f"{rates.get(row.channel, 0.0):.1f}",
                 str(row.lag),
                 printable(row.cursor or ""),
             )
-        return table
+            for row in status.channels
+        ]
+        columns = ("channel", "state", "proof", "synced", "entries/s", "lag", "cursor")
+        return Grid(columns, [rows])
+
+
+def source(given: Given) -> PositionSource:
+    """What the command line and the environment ask for; raises `ConfigurationError`."""
+    state = given.options["state"]
+    if given.as_report and state is None:
+        state = state_file(os.environ)
+    options = SessionOptions(
+        connection_limit=given.options["connection_limit"],
+        report_discarded=given.as_report,
+        report_commits=state is not None and given.told,
+        **(timers(SessionOptions) if given.as_report else {}),
+    )
+    return PositionSource(
+        subscription=_subscription(given.channels, given.options),
+        url=given.url,
+        rest_url=_rest_url(given.options["rest"]),
+        key=given.key,
+        options=options,
+        state=state,
+    )
+
+
+def _subscription(channels: str, options: Mapping[str, Any]) -> Subscription:
+    filters: dict[str, Any] = {}
+    if options["sports"] is not None:
+        filters["sport_ids"] = _numbers(options["sports"])
+    elif options["fixtures"] is not None or options["futures"] is not None:
+        # Named ones need no other selection, and may be of any sport.
+        filters["sport_ids"] = ()
+    return Subscription(
+        channels=tuple(CHANNELS) if channels.strip() == EVERY_CHANNEL else parts(channels),
+        fixture_ids=parts(options["fixtures"]),
+        future_ids=parts(options["futures"]),
+        bookmakers=parts(options["bookmakers"]),
+        receive_type=options["receive_type"],
+        **filters,
+    )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in parts(text))
+    except ValueError:
+        raise ConfigurationError("--sports takes numbers, with commas") from None
+
+
+def _rest_url(given: str | None) -> str | None:
+    """`--rest` as it is; the environment's with the language when it has no path."""
+    if given is not None:
+        Address.from_url(given, schemes=("http", "https"))
+        return given
+    url = os.environ.get("LASTSEEN_HTTP_URL")
+    if not url:
+        return None
+    bare = Address.from_url(url, schemes=("http", "https")).path == "/"
+    return f"{url.rstrip('/')}/{LANGUAGE}" if bare else url

@@ -4,20 +4,22 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import attrs
 import trio
-from rich.console import Console
 
 from lastseen.events import Disconnected, Entry, Event, Failure, LoggedIn
 from lastseen.secret import Secret
 from lastseen_simulator.command import CommandError
 from lastseen_simulator.command._tail_lines import Lines, json_line, printable
 from lastseen_simulator.command._tail_output import Output, read_commands
-from lastseen_simulator.command._tail_table import LiveTable, Rates
+from lastseen_simulator.command._tail_rates import Rates
 from lastseen_simulator.command._tail_view import Source, View
 from lastseen_trio.driver import Driver
+
+if TYPE_CHECKING:
+    from lastseen_simulator.command._tail_table import LiveTable
 
 __all__ = ["Plan", "follow"]
 
@@ -99,7 +101,7 @@ class Tail:
     reached: bool = attrs.field(init=False, default=False)
     """Every channel was synced, and that was all that was asked for."""
     _rates: Rates = attrs.field(init=False, factory=Rates)
-    _table: LiveTable | None = attrs.field(init=False, default=None)
+    _table: "LiveTable | None" = attrs.field(init=False, default=None)
     _started_at: float = attrs.field(init=False, factory=trio.current_time)
     _logged_in: bool = attrs.field(init=False, default=False)
     _failures: int = attrs.field(init=False, default=0)
@@ -111,6 +113,11 @@ class Tail:
 
     def __attrs_post_init__(self) -> None:
         if self.plan.table:
+            # What draws it is half of what a start costs, and most runs draw nothing.
+            from rich.console import Console
+
+            from lastseen_simulator.command._tail_table import LiveTable
+
             self._table = LiveTable(Console())
 
     async def run(self, signals: AsyncIterator[int]) -> None:
@@ -269,6 +276,6 @@ class Tail:
             await trio.sleep(_TABLE_PAUSE_S if self.plan.table else _PROGRESS_PAUSE_S)
             rates = self._rates.take(self._feed.counters(), at=self._at)
             if self._table is not None:
-                self._table.show(self.view.table(rates))
+                self._table.show(self.view.grid(rates))
             else:
                 self._say([f"{self._at:9.3f}  {self.view.progress(rates)}"])

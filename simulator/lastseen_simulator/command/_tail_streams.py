@@ -1,15 +1,15 @@
 """`tail` of one HTTP stream: a replica, kept in a file or not, and the stream's claim."""
 
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, final
 
 import attrs
-from rich.table import Table
-from rich.text import Text
 
 from lastseen.dialects.polymarket_us import PolymarketUS, Stream, Subscription
-from lastseen.errors import PayloadError
+from lastseen.dialects.polymarket_us.streams import STREAMS
+from lastseen.errors import ConfigurationError, PayloadError
 from lastseen.events import Entry, Event, Proof, StatusChanged
 from lastseen.options import StreamOptions
 from lastseen.replica import Replica
@@ -17,12 +17,19 @@ from lastseen.secret import Secret
 from lastseen.states import ScopeState
 from lastseen.status import worst
 from lastseen_simulator.command._tail_claims import Claim
+from lastseen_simulator.command._tail_contract import state_file, timers
+from lastseen_simulator.command._tail_given import Given, parts
+from lastseen_simulator.command._tail_grid import Grid, state_cell
 from lastseen_simulator.command._tail_lines import Lines, printable
-from lastseen_simulator.command._tail_positions import STYLES
 from lastseen_simulator.command._tail_view import View
-from lastseen_trio import ClientCredentials, MemoryStore, SQLiteStore, StreamFeed, open_feed
+from lastseen_trio.addresses import Address
+from lastseen_trio.opening_stream import open_stream
+from lastseen_trio.sqlite_store import SQLiteStore
+from lastseen_trio.store import MemoryStore
+from lastseen_trio.stream_feed import StreamFeed
+from lastseen_trio.tokens import ClientCredentials
 
-__all__ = ["StreamSource", "StreamView"]
+__all__ = ["StreamSource", "StreamView", "source"]
 
 _NOTHING_YET: Final = Claim(ScopeState.COLD, Proof.UNPROVEN)
 
@@ -57,7 +64,7 @@ class StreamSource:
             token = ClientCredentials(
                 url=self.token_url, client_id=self.client_id, client_secret=self.key
             )
-        async with open_feed(
+        async with open_stream(
             dialect,
             url=self.url,
             key=self.key if token is None else None,
@@ -165,21 +172,21 @@ class StreamView:
         rate = rates.get(self.channel, 0.0)
         return f"{self.channel} {self._claim.state.value} {rate:.0f}/s{waits}"
 
-    def table(self, rates: Mapping[str, float]) -> Table:
+    def grid(self, rates: Mapping[str, float]) -> Grid:
         """One row."""
         status, claim = self.feed.status(), self._claim
-        table = Table("stream", "state", "proof", "units", "entries/s", "lag", "gaps", "waits for")
-        table.add_row(
+        row = (
             printable(self.channel),
-            Text(claim.state.value, style=STYLES.get(claim.state, "yellow")),
-            claim.proof.value if claim.state is ScopeState.SYNCED else "",
+            state_cell(claim.state),
+            claim.shown_proof,
             str(len(self.replica)),
             f"{rates.get(self.channel, 0.0):.1f}",
             str(status.lag),
             str(status.gaps),
             status.queued or "",
         )
-        return table
+        columns = ("stream", "state", "proof", "units", "entries/s", "lag", "gaps", "waits for")
+        return Grid(columns, [[row]])
 
     @property
     def _claim(self) -> Claim:
@@ -188,3 +195,44 @@ class StreamView:
         state = worst([self._told.state, status.state])
         proven = self._told.proof is Proof.PROVEN and status.proof is Proof.PROVEN
         return Claim(state, Proof.PROVEN if proven else Proof.UNPROVEN)
+
+
+def source(given: Given) -> StreamSource:
+    """What the command line and the environment ask for; raises `ConfigurationError`."""
+    names, token_url = parts(given.channels), given.options["token_url"]
+    if len(names) != 1:
+        raise ConfigurationError("a stream is one request: name one channel")
+    if token_url is not None:
+        Address.from_url(token_url, schemes=("http", "https"))
+    stream, account, state = _stream(names[0]), given.options["account"], given.options["state"]
+    if given.as_report:
+        account = account or _account_for(stream)
+        state = state or state_file(os.environ)
+    return StreamSource(
+        subscription=Subscription(
+            stream=stream, account=account, symbols=parts(given.options["symbols"])
+        ),
+        url=given.url,
+        key=given.key,
+        token_url=token_url,
+        client_id=given.options["client_id"],
+        options=StreamOptions(
+            report_discarded=given.as_report,
+            report_commits=state is not None and given.told,
+            **(timers(StreamOptions) if given.as_report else {}),
+        ),
+        state=state,
+    )
+
+
+def _stream(name: str) -> Stream:
+    try:
+        return Stream(name)
+    except ValueError:
+        known = ", ".join(stream.value for stream in Stream)
+        raise ConfigurationError(f"no such stream: {name} (streams: {known})") from None
+
+
+def _account_for(stream: Stream) -> str | None:
+    """Whose stream a harness wants asked for, where a stream is somebody's."""
+    return os.environ.get("LASTSEEN_ACCOUNT") if STREAMS[stream].of_account else None

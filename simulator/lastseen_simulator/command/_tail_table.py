@@ -1,6 +1,5 @@
-"""The live table of a tail at a terminal, and the rates that it shows."""
+"""The live table of a tail at a terminal."""
 
-from collections.abc import Mapping
 from typing import final
 
 import attrs
@@ -9,28 +8,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lastseen.status import Counters
+from lastseen_simulator.command._tail_grid import Grid, Styled
 
-__all__ = ["LiveTable", "Rates"]
-
-
-@final
-@attrs.define(eq=False)
-class Rates:
-    """Entries a second and channel, between two looks."""
-
-    _seen: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
-    _at: float = attrs.field(init=False, default=0.0)
-
-    def take(self, counters: Mapping[str, Counters], *, at: float) -> dict[str, float]:
-        """The rates since the call before; `at` in seconds."""
-        span = max(at - self._at, 1e-3)
-        rates = {
-            name: (row.received - self._seen.get(name, 0)) / span for name, row in counters.items()
-        }
-        self._seen = {name: row.received for name, row in counters.items()}
-        self._at = at
-        return rates
+__all__ = ["LiveTable"]
 
 
 @final
@@ -50,10 +30,19 @@ class LiveTable:
         for line in lines:
             self._live.console.print(Text(line), soft_wrap=True)
 
-    def show(self, table: Table) -> None:
+    def show(self, grid: Grid) -> None:
         """Draws a table in place of the last."""
+        table = Table(*grid.columns)
+        for section in grid.sections:
+            for row in section:
+                table.add_row(*map(_cell, row))
+            table.add_section()
         self._live.update(table, refresh=True)
 
     def close(self) -> None:
         """Leaves the last table where it is."""
         self._live.stop()
+
+
+def _cell(cell: str | Styled) -> str | Text:
+    return Text(cell.text, style=cell.style) if isinstance(cell, Styled) else cell

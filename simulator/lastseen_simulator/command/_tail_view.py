@@ -1,15 +1,15 @@
 """What a kind of feed adds to `lastseen tail`: how it is opened, what is kept of it, what is shown.
 
-`_tail_run` follows any of them; `_tail_positions` and `_tail_histories` are the kinds there are.
+`_tail_run` follows any of them; `_tail_positions`, `_tail_histories` and
+`_tail_streams` are the kinds there are.
 """
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from rich.table import Table
-
 from lastseen.events import Entry, Event
+from lastseen_simulator.command._tail_grid import Grid
 from lastseen_simulator.command._tail_lines import Lines
 from lastseen_trio.driver import Driver
 
@@ -81,7 +81,7 @@ class View(Protocol):
         """One line for where there is no terminal; `rates` are entries a second by channel."""
         ...
 
-    def table(self, rates: Mapping[str, float]) -> Table:
+    def grid(self, rates: Mapping[str, float]) -> Grid:
         """The live table at a terminal."""
         ...
 

@@ -171,7 +171,7 @@ def _report(
         "failures": len(total.failures),
         "steps": total.steps,
         "events": total.events,
-        "verdicts": dict(sorted(total.verdicts.items())),
+        "verdicts": dict(total.verdicts),
         "marks_hit": hit,
         "marks": there,
         "missed": [f"{dialect}: {mark}" for dialect, mark in total.missed],

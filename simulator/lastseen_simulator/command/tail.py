@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from math import isnan
 from typing import Any, Final
 
@@ -13,34 +14,20 @@ import click
 import trio
 from click.core import ParameterSource
 
-from lastseen.dialects import polymarket_us, polynode
-from lastseen.dialects.oddspapi import DEFAULT_CHANNELS, Subscription
-from lastseen.dialects.oddspapi.channels import CHANNELS
 from lastseen.errors import ConfigurationError
-from lastseen.options import HistoryOptions, SessionOptions, StreamOptions
 from lastseen.secret import Secret
+from lastseen_simulator import demo_keys
 from lastseen_simulator.command import CommandError
-from lastseen_simulator.command._tail_contract import account_for, state_file, timers
-from lastseen_simulator.command._tail_histories import HistorySource
+from lastseen_simulator.command._tail_given import Given
 from lastseen_simulator.command._tail_lines import JsonLines, Lines, ReportLines
-from lastseen_simulator.command._tail_positions import PositionSource
 from lastseen_simulator.command._tail_run import Plan, follow
-from lastseen_simulator.command._tail_streams import StreamSource
 from lastseen_simulator.command._tail_view import Source
-from lastseen_simulator.command._tail_words import HumanLines
-from lastseen_simulator.gateway.options import DEMO_KEY
-from lastseen_simulator.polymarket_us.options import DEMO_KEY as POLYMARKET_US_DEMO_KEY
-from lastseen_simulator.polynode.options import DEMO_KEY as POLYNODE_DEMO_KEY
 from lastseen_trio.addresses import Address
 from lastseen_trio.groups import alone
 from lastseen_trio.store import StoreError
 
 __all__ = ["tail"]
 
-EVERY_CHANNEL: Final = "all"
-DEFAULT_PRESET: Final = polynode.Preset.SETTLEMENTS.value
-DEFAULT_STREAM: Final = polymarket_us.Stream.ORDERS.value
-LANGUAGE: Final = "en"
 UNUSABLE_STATE: Final = 5
 
 
@@ -66,144 +53,11 @@ def _lines(*, as_json: bool, as_report: bool, quiet: bool) -> Lines | None:
         return None
     if as_report:
         return ReportLines()
-    return JsonLines() if as_json else HumanLines()
+    if as_json:
+        return JsonLines()
+    from lastseen_simulator.command._tail_words import HumanLines
 
-
-def _positions(
-    *, url: str, key: Secret, told: bool, as_report: bool, given: Mapping[str, Any]
-) -> Source:
-    state = given["state"]
-    if as_report and state is None:
-        state = state_file(os.environ)
-    options = SessionOptions(
-        connection_limit=given["connection_limit"],
-        report_discarded=as_report,
-        report_commits=state is not None and told,
-        **(timers(SessionOptions) if as_report else {}),
-    )
-    return PositionSource(
-        subscription=_subscription(given),
-        url=url,
-        rest_url=_rest_url(given["rest"]),
-        key=key,
-        options=options,
-        state=state,
-    )
-
-
-def _histories(
-    *, url: str, key: Secret, told: bool, as_report: bool, given: Mapping[str, Any]
-) -> Source:
-    del told
-    wallets, slugs, tokens = (_parts(given[name] or "") for name in ("wallets", "slugs", "tokens"))
-    presets = _parts(given["channels"] or DEFAULT_PRESET)
-    return HistorySource(
-        subscriptions=tuple(
-            polynode.Subscription(preset=_preset(name), wallets=wallets, slugs=slugs, tokens=tokens)
-            for name in presets
-        ),
-        url=url,
-        key=key,
-        compress=given["compress"],
-        plan=polynode.PLANS[given["plan"]],
-        options=HistoryOptions(
-            **{
-                "pending_timeout_s": given["pending_timeout_s"],
-                **(timers(HistoryOptions) if as_report else {}),
-            }
-        ),
-    )
-
-
-def _streams(
-    *, url: str, key: Secret, told: bool, as_report: bool, given: Mapping[str, Any]
-) -> Source:
-    names = _parts(given["channels"] or DEFAULT_STREAM)
-    if len(names) != 1:
-        raise ConfigurationError("a stream is one request: name one channel")
-    if given["token_url"] is not None:
-        Address.from_url(given["token_url"], schemes=("http", "https"))
-    stream, account, state = _stream(names[0]), given["account"], given["state"]
-    if as_report:
-        account = account or account_for(stream, os.environ)
-        state = state or state_file(os.environ)
-    return StreamSource(
-        subscription=polymarket_us.Subscription(
-            stream=stream,
-            account=account,
-            symbols=_parts(given["symbols"] or ""),
-        ),
-        url=url,
-        key=key,
-        token_url=given["token_url"],
-        client_id=given["client_id"],
-        options=StreamOptions(
-            report_discarded=as_report,
-            report_commits=state is not None and told,
-            **(timers(StreamOptions) if as_report else {}),
-        ),
-        state=state,
-    )
-
-
-def _stream(name: str) -> polymarket_us.Stream:
-    try:
-        return polymarket_us.Stream(name)
-    except ValueError:
-        known = ", ".join(stream.value for stream in polymarket_us.Stream)
-        raise ConfigurationError(f"no such stream: {name} (streams: {known})") from None
-
-
-def _preset(name: str) -> polynode.Preset:
-    try:
-        return polynode.Preset(name)
-    except ValueError:
-        known = ", ".join(preset.value for preset in polynode.Preset)
-        raise ConfigurationError(f"no such preset: {name} (presets: {known})") from None
-
-
-def _subscription(given: Mapping[str, Any]) -> Subscription:
-    filters: dict[str, Any] = {}
-    if given["sports"] is not None:
-        filters["sport_ids"] = _numbers(given["sports"])
-    elif given["fixtures"] is not None or given["futures"] is not None:
-        # Named ones need no other selection, and may be of any sport.
-        filters["sport_ids"] = ()
-    return Subscription(
-        channels=_channels(given["channels"] or ",".join(DEFAULT_CHANNELS)),
-        fixture_ids=_parts(given["fixtures"] or ""),
-        future_ids=_parts(given["futures"] or ""),
-        bookmakers=_parts(given["bookmakers"] or ""),
-        receive_type=given["receive_type"],
-        **filters,
-    )
-
-
-def _channels(text: str) -> tuple[str, ...]:
-    return tuple(CHANNELS) if text.strip() == EVERY_CHANNEL else _parts(text)
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in _parts(text))
-    except ValueError:
-        raise ConfigurationError("--sports takes numbers, with commas") from None
-
-
-def _rest_url(given: str | None) -> str | None:
-    """`--rest` as it is; the environment's with the language when it has no path."""
-    if given is not None:
-        Address.from_url(given, schemes=("http", "https"))
-        return given
-    url = os.environ.get("LASTSEEN_HTTP_URL")
-    if not url:
-        return None
-    bare = Address.from_url(url, schemes=("http", "https")).path == "/"
-    return f"{url.rstrip('/')}/{LANGUAGE}" if bare else url
+    return HumanLines()
 
 
 def _key(address: Address, demo_key: str) -> Secret:
@@ -224,31 +78,40 @@ def _is_loopback(host: str) -> bool:
 
 @attrs.frozen(kw_only=True)
 class _Dialect:
-    make: Callable[..., Source]
-    """Makes a source of the options."""
+    module: str
+    """Its `source` makes a source of what is given; imported for a tail of this dialect only."""
     demo_key: str
+    channels: str
+    """What is asked for unless it is said."""
     own: frozenset[str]
     """The options that mean something to it, and not to all."""
     schemes: tuple[str, ...] = ("ws", "wss")
 
+    def source(self, given: Given) -> Source:
+        make: Callable[[Given], Source] = import_module(self.module).source
+        return make(given)
+
 
 _DIALECTS: Final[Mapping[str, _Dialect]] = {
     "oddspapi": _Dialect(
-        make=_positions,
-        demo_key=DEMO_KEY,
+        module="lastseen_simulator.command._tail_positions",
+        demo_key=demo_keys.ODDSPAPI,
+        channels="fixtures,scores,odds,bookmakers",
         own=frozenset(
             {"rest", "sports", "fixtures", "futures", "bookmakers", "receive_type", "state"}
             | {"until_synced", "connection_limit"}
         ),
     ),
     "polynode": _Dialect(
-        make=_histories,
-        demo_key=POLYNODE_DEMO_KEY,
+        module="lastseen_simulator.command._tail_histories",
+        demo_key=demo_keys.POLYNODE,
+        channels="settlements",
         own=frozenset({"wallets", "slugs", "tokens", "compress", "plan", "pending_timeout_s"}),
     ),
     "polymarket-us": _Dialect(
-        make=_streams,
-        demo_key=POLYMARKET_US_DEMO_KEY,
+        module="lastseen_simulator.command._tail_streams",
+        demo_key=demo_keys.POLYMARKET_US,
+        channels="orders",
         own=frozenset({"account", "symbols", "token_url", "client_id", "state", "until_synced"}),
         schemes=("http", "https"),
     ),
@@ -322,9 +185,10 @@ Examples:
     envvar="LASTSEEN_CHANNELS",
     show_envvar=True,
     help=(
-        f"Channels, with commas; {EVERY_CHANNEL!r} for every one there is. For polynode, presets; "
-        f"for polymarket-us, one stream.  [default: {','.join(DEFAULT_CHANNELS)}; "
-        f"polynode: {DEFAULT_PRESET}; polymarket-us: {DEFAULT_STREAM}]"
+        "Channels, with commas; 'all' for every one there is. For polynode, presets; "
+        f"for polymarket-us, one stream.  [default: {_DIALECTS['oddspapi'].channels}; "
+        + "; ".join(f"{name}: {_DIALECTS[name].channels}" for name in ("polynode", "polymarket-us"))
+        + "]"
     ),
 )
 @click.option(
@@ -367,7 +231,7 @@ Examples:
 )
 @click.option(
     "--plan",
-    type=click.Choice(tuple(polynode.PLANS)),
+    metavar="NAME",
     default="free",
     show_default=True,
     help="polynode: the plan of the key, which says how far histories reach.",
@@ -415,13 +279,14 @@ def tail(
     *,
     url: str | None,
     dialect: str,
+    channels: str | None,
     as_json: bool,
     as_report: bool,
     duration_s: float | None,
     until_synced: bool,
     attempts: int,
     quiet: bool,
-    **given: Any,
+    **options: Any,
 ) -> int:
     """Follow a feed: log in, catch up, stay current, and say what that proves.
 
@@ -446,8 +311,16 @@ def tail(
     try:
         address = Address.from_url(url, schemes=kind.schemes)
         key = _key(address, kind.demo_key)
-        told = as_json or as_report
-        source = kind.make(url=url, key=key, told=told, as_report=as_report, given=given)
+        source = kind.source(
+            Given(
+                url=url,
+                key=key,
+                channels=channels or kind.channels,
+                as_report=as_report,
+                told=as_json or as_report,
+                options=options,
+            )
+        )
     except ConfigurationError as error:
         raise CommandError(str(error), exit_code=2) from error
     plan = Plan(

@@ -28,7 +28,7 @@ class RateLimits:
     """Counts requests; the first one of a window opens it."""
 
     _windows: dict[tuple[str, str], tuple[float, int]] = attrs.field(
-        init=False, factory=dict[tuple[str, str], tuple[float, int]]
+        init=False, factory=dict[tuple[str, str], tuple[float, int]], repr=False
     )
 
     def take(self, key: str, bucket: str, *, limit: int, window_s: float, now: float) -> Allowance:

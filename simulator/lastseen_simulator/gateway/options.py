@@ -9,12 +9,10 @@ from typing import Any, Literal
 import attrs
 
 from lastseen_simulator.channels import CHANNELS
+from lastseen_simulator.demo_keys import ODDSPAPI as DEMO_KEY
 from lastseen_simulator.knobs import knob
 
 __all__ = ["DEMO_KEY", "SERVED_CHANNELS", "GatewayOptions", "KeyGrant"]
-
-DEMO_KEY = "0123456789abcdef0123456789abcdef"
-"""The key every gateway accepts unless told otherwise; public by design."""
 
 MARKET = "Market"
 LOGIN = "Login"

@@ -8,13 +8,11 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from lastseen_simulator.demo_keys import POLYMARKET_US as DEMO_KEY
 from lastseen_simulator.knobs import knob
 from lastseen_simulator.polymarket_us.channels import Channel
 
 __all__ = ["DEMO_KEY", "KeyGrant", "PolymarketUSOptions"]
-
-DEMO_KEY: Final = "demo-" + "0" * 27
-"""The client secret, and the bearer token, every gateway accepts unless told otherwise; public."""
 
 MARKET = "Market"
 LIMITS = "Limits and pages"

@@ -9,12 +9,10 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from lastseen_simulator.demo_keys import POLYNODE as DEMO_KEY
 from lastseen_simulator.knobs import knob
 
 __all__ = ["DEMO_KEY", "PLANS", "Answering", "KeyGrant", "Plan", "PlanName", "PolyNodeOptions"]
-
-DEMO_KEY: Final = "pn_live_" + "0" * 32
-"""The key every gateway accepts unless told otherwise; public by design."""
 
 PlanName = Literal["free", "starter", "growth", "enterprise"]
 Answering = Literal["ack_first", "snapshot_first", "live_first"]

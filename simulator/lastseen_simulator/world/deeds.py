@@ -7,6 +7,7 @@ from lastseen_simulator.faults import FaultError, fault_from
 from lastseen_simulator.world.clock import Clock
 from lastseen_simulator.world.network import Network
 from lastseen_simulator.world.plan import Action
+from lastseen_simulator.world.secrecy import ECHO
 from lastseen_simulator.world.trace import Trace
 
 __all__ = ["DEEDS", "Stage"]
@@ -21,6 +22,11 @@ class Stage(Protocol):
     marks: set[str]
     hosts: list[Any]
     disks: list[Any]
+
+    @property
+    def key(self) -> str:
+        """What the clients log in with."""
+        ...
 
     def launch(self, client: int) -> None:
         """Begins another life of a client."""
@@ -132,6 +138,9 @@ def _restart(world: Stage, action: Action) -> None:
 
 def _fault(world: Stage, action: Action) -> None:
     members: dict[str, Any] = {"at": f"at {world.clock.now:.6f}", **action.values}
+    for name in _WORDS:
+        if name in members:
+            members[name] = str(members[name]).replace(ECHO, world.key)
     try:
         fault = fault_from(members)
     except FaultError as error:
@@ -139,6 +148,9 @@ def _fault(world: Stage, action: Action) -> None:
     world.network.core.place(fault)
     world.network.step(lambda: world.network.core.handle_deadline(now=world.clock.now))
 
+
+_WORDS: Final = ("text", "message", "reason")
+"""What the peer says may hold the key, as some peers repeat what they were told (HZ-K5)."""
 
 _CRASHES: Final[Mapping[str | None, str]] = {
     "idle": "crash with no commit under way",

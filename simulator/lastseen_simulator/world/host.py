@@ -7,13 +7,15 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import attrs
 
 from lastseen.dialect import End
-from lastseen.effects import Close, Connect, Effect, Ping, Send
+from lastseen.effects import Close, Commit, Connect, Effect, FetchSnapshot, Ping, Send, Subscribe
 from lastseen.events import Event
 from lastseen.machine import Machine
 from lastseen.secret import Secret
 from lastseen_simulator import effects as gateway
 from lastseen_simulator.world.clock import Clock
+from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.network import Network, Wire
+from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import BrokenInvariantError, SocketWatch
 
@@ -27,6 +29,9 @@ _LATE_S: Final = 1e-6
 
 class FrameWatch(Protocol):
     """What every dialect's watch hears of connections."""
+
+    effort: EffortWatch
+    secrecy: SecrecyWatch
 
     def handed(self, connection: int, frames: list[Any], /) -> None:
         """These frames are about to reach the session."""
@@ -155,12 +160,18 @@ class Host(Generic[S, W]):
 
     def die(self) -> None:
         """Nothing of it acts any more, and its sockets are gone."""
+        self.check_claims()
         self.alive = False
         for socket in list(self.sockets.values()):
             socket.over = True
             if socket.wire is not None:
                 self.setting.network.hang_up(socket.wire)
         self.sockets.clear()
+
+    def check_claims(self) -> None:
+        """INV-S16: what the session says of itself does not show the key."""
+        if self.watch.secrecy.claims(self.session):
+            self.sockets_watch.blame("S16", "the session's claims show the key")
 
     def tell(self, target: str, text: str) -> None:
         """Adds a line to the story."""
@@ -169,6 +180,11 @@ class Host(Generic[S, W]):
     def hear(self, source: str, text: str) -> None:
         """Adds a line of somebody else to the story."""
         self.setting.trace.tell(self.now, source, f"client {self.setting.number}", text)
+
+    def hidden(self, frame: str | bytes) -> str:
+        """A message in one line, without the key where the peer repeats it."""
+        text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+        return shown(self.watch.secrecy.canary.hide(text))
 
     # What each dialect says.
 
@@ -186,6 +202,11 @@ class Host(Generic[S, W]):
 
     def watched(self) -> None:
         """After every step."""
+
+    def is_ping(self, text: str) -> bool:
+        """Whether a message is no more than a sign of life."""
+        del text
+        return False
 
     def busy(self) -> bool:
         """Whether something is under way that will be reported."""
@@ -208,6 +229,7 @@ class Host(Generic[S, W]):
         if socket.over:
             return
         self.sockets_watch.arrived(socket.number)
+        self.watch.effort.heard(socket.number)
         self.step(lambda now: self.session.handle_opened(socket.number, now=now))
 
     def answered(self, socket: Socket, headers: Sequence[tuple[str, str]]) -> None:
@@ -217,9 +239,10 @@ class Host(Generic[S, W]):
         """Messages arrived together."""
         if self.setting.trace.told:
             for frame in frames:
-                self.hear("gateway", f"on {socket.number}: {shown(frame)}")
+                self.hear("gateway", f"on {socket.number}: {self.hidden(frame)}")
 
         def handle(now: float) -> None:
+            self.watch.effort.heard(socket.number)
             self.watch.handed(socket.number, list(frames))
             self.session.handle_frames(socket.number, list(frames), now=now)
 
@@ -232,7 +255,10 @@ class Host(Generic[S, W]):
         self.tell("application", f"connection {socket.number} has ended{why}")
         self.sockets.pop(socket.number, None)
         self.sockets_watch.gone(socket.number)
+        self.watch.effort.ended(socket.number)
         self.step(lambda now: self.session.handle_closed(socket.number, end, now=now))
+        if self.alive:
+            self.check_claims()
 
     # How it is done.
 
@@ -258,6 +284,8 @@ class Host(Generic[S, W]):
         events = self.session.poll_events(limit)
         last: Event | None = None
         for event in events:
+            if self.watch.secrecy.event(event):
+                self.sockets_watch.blame("S16", f"a {type(event).__name__} shows the key")
             if self.apply(event):
                 last = event
                 continue
@@ -284,12 +312,35 @@ class Host(Generic[S, W]):
         if self._alarm_at != at:
             return
         self._alarm_at = None
+        if self.alive:
+            self.watch.effort.wakes += 1
         self.step(lambda now: self.session.handle_deadline(now=now))
 
     def _drain(self) -> None:
         while effects := self.session.poll_effects():
             for effect in effects:
+                if self.watch.secrecy.effect(effect):
+                    self.sockets_watch.blame("S16", f"a {type(effect).__name__} shows the key")
+                self._count(effect)
                 self._do(effect)
+
+    def _count(self, effect: Effect) -> None:
+        effort = self.watch.effort
+        match effect:
+            case Connect():
+                effort.connect(effect.connection)
+            case Send() if self.is_ping(effect.text.reveal()):
+                effort.pings += 1
+            case Send() | Subscribe():
+                effort.said(effect.connection)
+            case Ping():
+                effort.pings += 1
+            case FetchSnapshot():
+                effort.fetches += 1
+            case Commit():
+                effort.commits += 1
+            case _:
+                pass
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -329,6 +380,7 @@ class Host(Generic[S, W]):
 
         def answered() -> None:
             if not socket.over:
+                self.watch.effort.heard(connection)
                 self.step(lambda now: self.session.handle_alive(connection, now=now))
 
         self.setting.network.ping(socket.wire, answered)
@@ -337,6 +389,8 @@ class Host(Generic[S, W]):
         socket = self.sockets.get(effect.connection)
         if socket is None or socket.over or socket.closing:
             return
+        if self.session.stopped is None:
+            self.watch.effort.closing(effect.connection)
         self.closing(effect.connection)
         socket.closing = True
         linger_s = 0.0 if effect.abandon else self.setting.linger_s

@@ -46,6 +46,8 @@ class Ledger:
     )
     withheld: set[int] = attrs.field(init=False, factory=set[int])
     """Those that somebody was not sent: coalesced into newer ones, or owned up to as lost."""
+    slow: set[int] = attrs.field(init=False, factory=set[int])
+    """Those that say they are older than one that was published before: a clock stepped back."""
     replayed: dict[int, int] = attrs.field(init=False, factory=dict[int, int])
     """Connection → how many entries it was replayed."""
     epochs: list[str] = attrs.field(init=False, factory=list[str])
@@ -56,6 +58,7 @@ class Ledger:
     _empty: bool = attrs.field(init=False, default=False)
     """The newest answer has nothing, whatever there is."""
     _now: float = attrs.field(init=False, default=0.0)
+    _latest_ms: int = attrs.field(init=False, default=0)
     _times: list[float] = attrs.field(init=False, factory=list[float])
 
     def read(self) -> None:
@@ -133,6 +136,10 @@ class Ledger:
                 entity=_entity(payload),
             )
             self.publications.append(publication)
+            at_ms = int(record["entryId"].partition("-")[0])
+            if at_ms < self._latest_ms:
+                self.slow.add(publication.number)
+            self._latest_ms = max(self._latest_ms, at_ms)
             self._times.append(publication.at)
             self.by_channel.setdefault(channel, []).append(publication)
             for unit in publication.units:

@@ -1,6 +1,6 @@
 """Where a client of OddsPapi says it is, against what it has: cursors, durability, counters."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -8,8 +8,8 @@ from lastseen.events import Proof
 from lastseen.position import Position
 from lastseen.states import ScopeState
 from lastseen.status import Counters
-from lastseen_simulator.world.ledger import Ledger
-from lastseen_simulator.world.oddspapi_frames import BY_ENTITY, Scope
+from lastseen_simulator.world.ledger import Ledger, Publication
+from lastseen_simulator.world.oddspapi_frames import BY_ENTITY, PATHS, Scope
 from lastseen_simulator.world.watching import Watch
 
 __all__ = ["CursorWatch"]
@@ -110,3 +110,25 @@ class CursorWatch(Watch):
                     f"{channel}: {self.received.get(channel, 0)} entries were handed in, and "
                     f"{counted} counted",
                 )
+
+    def published(self) -> Iterator[tuple[Iterable[Hashable], bool]]:
+        """Every publication by its names, and whether the client may do without it."""
+        named: dict[int, list[Hashable]] = {}
+        for (epoch, channel), ids in self.ledger.ids.items():
+            for entry_id, number in ids.items():
+                named.setdefault(number, []).append((epoch, channel, entry_id))
+        for each in self.ledger.publications:
+            if each.channel in self.channels:
+                yield named[each.number], self._may_lack(each)
+
+    def _may_lack(self, publication: Publication) -> bool:
+        """Coalesced, below a base, of a channel that no base restores, or of one that is stale."""
+        channel, number = publication.channel, publication.number
+        scope = (channel, publication.entity if channel in BY_ENTITY else None)
+        if channel not in PATHS or number in self.ledger.withheld or scope in self.excused:
+            return True
+        claim = self.claims.get(scope)
+        if claim is not None and claim[0] is not ScopeState.SYNCED:
+            # It says itself that it is not in order; whether it may say so is INV-L1 and L3.
+            return True
+        return all(self.have(unit, scope) >= number for unit in publication.units)

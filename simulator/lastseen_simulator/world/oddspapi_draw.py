@@ -7,6 +7,7 @@ from typing import Any, Final
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.menu import APPLICATION, LINK, crash, cut, ended_at, publications
 from lastseen_simulator.world.plan import Action, Plan
+from lastseen_simulator.world.secrecy import ECHO
 
 __all__ = ["draw_oddspapi"]
 
@@ -120,6 +121,8 @@ _ODDITIES: Final = (
     '{"channel":"scores","type":"UPDATE","ts":1,"entryId":"+1-2","payload":{"fixtureId":"x"}}',
     '{"type":',
     '{"type":"reconnect","reason":7}',
+    f'{{"type":"{ECHO}"}}',
+    f'{{"type":"reconnect","reason":"of {ECHO}"}}',
 )
 
 
@@ -153,6 +156,12 @@ def draw_oddspapi(seed: int) -> Plan:
         knobs |= _LONG_REPLAY
         knobs["server_entry_ids"] = dice.chance(0.5)
         actions += _interrupted_replay(dice, heal_at)
+    if dice.chance(0.1):
+        knobs.pop("sequence_restarts", None)
+        actions += _another_clock(dice, dice.one_of(channels), heal_at)
+    if "sequence_restarts" in knobs:
+        # Numbers that begin anew and a clock that goes back give ids that are no order at all.
+        actions = [each for each in actions if each.values.get("offset_ms", 0) >= 0]
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="oddspapi",
@@ -193,6 +202,21 @@ def _interrupted_replay(dice: Dice, until: float) -> list[Action]:
     for number in range(dice.whole(3, 8)):
         later = round(at + 0.3 + 0.25 * number, 3)
         made.append(Action(at=later, what="publish", values={"channel": "scores"}))
+    return [each for each in made if each.at < until]
+
+
+def _another_clock(dice: Dice, channel: str, until: float) -> list[Action]:
+    """A restart on a machine whose clock is behind: ids of the new epoch are below the old ones."""
+    at = dice.between(0.3, 0.7) * until
+    offset_ms = dice.one_of((-3000, -60_000))
+    made = [
+        Action(at=at - dice.between(0.05, 1.0), what="publish", values={"channel": channel}),
+        Action(at=at, what="fault", values={"kind": "clock_step", "offset_ms": offset_ms}),
+        Action(at=at + 0.01, what="restart", values={"announce": dice.chance(0.5)}),
+    ]
+    for _ in range(dice.whole(2, 4)):
+        later = round(at + dice.between(0.1, 4.0), 3)
+        made.append(Action(at=later, what="publish", values={"channel": channel}))
     return [each for each in made if each.at < until]
 
 
@@ -257,7 +281,7 @@ _FAULTS: Final[Menu] = {
     "late": lambda dice: fault("late", at=_request(dice), seconds=dice.between(0.2, 3.0)),
     "html": lambda dice: fault("html", at=_request(dice)),
     "rest stall": lambda dice: fault("stall", at=_request(dice)),
-    "clock step": lambda dice: fault("clock_step", offset_ms=dice.one_of((5, 4000, 90_000))),
+    "clock step": lambda dice: fault("clock_step", offset_ms=dice.one_of((5, 4000, 90_000, -3000))),
     "oddity": lambda dice: fault("send", text=dice.one_of(_ODDITIES)),
     "raw": lambda dice: fault("raw", violation=dice.one_of(("masked", "reserved_bits"))),
     **APPLICATION,

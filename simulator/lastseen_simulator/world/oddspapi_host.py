@@ -22,7 +22,8 @@ from lastseen_simulator import effects as gateway
 from lastseen_simulator.world.disk import Disk
 from lastseen_simulator.world.host import Host, revealed, shown
 from lastseen_simulator.world.keeping import Image, Record
-from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
+from lastseen_simulator.world.oddspapi_fetches import Kept
+from lastseen_simulator.world.oddspapi_watch import OddsPapiWatch
 
 __all__ = ["OddsPapiHost"]
 
@@ -70,7 +71,7 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
         """The session logs in."""
         self.watch.logging_in(connection, text)
         if self.setting.trace.told:
-            self.tell("gateway", f"login on {connection}: {shown(text.replace(self.key, '***'))}")
+            self.tell("gateway", f"login on {connection}: {self.hidden(text)}")
         super().sent(connection, text)
 
     def apply(self, event: Event) -> bool:
@@ -79,6 +80,7 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
             if self.setting.rejects:
                 self.setting.rejects -= 1
                 self.tell("application", f"rejects {event.channel} {event.id}")
+                self.watch.rejected(event)
                 return False
             try:
                 self.replica.dialect.units(event)
@@ -94,6 +96,7 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
 
     def resync(self) -> None:
         """The application wants everything anew."""
+        self.watch.doubted()
         self.step(lambda now: self.session.handle_resync(now=now))
 
     def busy(self) -> bool:
@@ -188,6 +191,8 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
         if self.disk.busy:
             self.watch.blame("S15", "a second commit while one is under way")
         self.watch.committing(effect.position)
+        if self.watch.secrecy.stored(effect.position):
+            self.watch.blame("S16", "what is committed shows the key")
         record = Record(effect.position, self._image.taken(self.replica), self.watch.kept())
         self.tell("disk", f"commit {effect.commit}: {_cursors(effect.position)}")
 

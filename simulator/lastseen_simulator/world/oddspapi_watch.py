@@ -19,7 +19,9 @@ from lastseen.position import Position
 from lastseen.shapes import as_object
 from lastseen.states import ScopeState
 from lastseen.status import Counters
+from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.oddspapi_cursors import CursorWatch
+from lastseen_simulator.world.oddspapi_fetches import Fetch, FetchWatch, Kept
 from lastseen_simulator.world.oddspapi_frames import (
     BY_ENTITY,
     PATHS,
@@ -29,37 +31,14 @@ from lastseen_simulator.world.oddspapi_frames import (
     read_frame,
 )
 from lastseen_simulator.world.oddspapi_marks import OddsPapiMarks
+from lastseen_simulator.world.secrecy import SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
+from lastseen_simulator.world.tally import Tally
 from lastseen_simulator.world.watching import SocketWatch
 
-__all__ = ["Kept", "OddsPapiWatch"]
+__all__ = ["OddsPapiWatch"]
 
 _TRUSTED: Final = (ScopeState.SYNCED, ScopeState.RESUMING)
-
-
-@final
-@attrs.define(eq=False)
-class _Fetch:
-    """A fetch under way, and when it began: under which login, after which demands."""
-
-    path: str
-    entity: str | None
-    login: int
-    count: int
-    """How far the truth was when it began."""
-    demands: dict[str, int]
-    seen: int | None = None
-
-
-@final
-@attrs.frozen(eq=False)
-class Kept:
-    """What a watch has to go back to when its client restarts from a commit."""
-
-    bases: dict[Scope, int]
-    units: dict[str, int]
-    excused: frozenset[Scope]
-    applied: int
-    """How many entries had been applied."""
 
 
 @final
@@ -72,12 +51,18 @@ class OddsPapiWatch(CursorWatch):
     """
 
     sockets: SocketWatch
+    effort: EffortWatch
+    secrecy: SecrecyWatch
+    stuck: StuckWatch
+    causes: FetchWatch
     prompt: bool = True
     """The application takes everything at once, so that what it was told is what was handed in."""
     binary: bool = False
+    roomy: bool = True
+    """No cap is so small that entries are legally given up."""
     once: bool = True
     """No id is forgotten while it may come again."""
-    verdicts: dict[str, int] = attrs.field(factory=dict[str, int])
+    tally: Tally = attrs.field(factory=Tally)
     owner: int | None = None
     logins: int = 0
     deliveries: int = 0
@@ -89,6 +74,8 @@ class OddsPapiWatch(CursorWatch):
     """Units whose cover has to be looked at again."""
     _handed: dict[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
     """(channel, id) → how often, since the last login."""
+    _arrived: dict[str, int] = attrs.field(factory=dict[str, int])
+    """Channel → the publication that came last."""
     _applied: set[tuple[str, str, str]] = attrs.field(factory=set[tuple[str, str, str]])
     _order: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
     _demands: dict[str, int] = attrs.field(factory=dict[str, int])
@@ -96,9 +83,9 @@ class OddsPapiWatch(CursorWatch):
     _rebased: set[Scope] = attrs.field(factory=set[Scope])
     """Scopes with a new base, which is not claimed yet."""
     _sent: dict[int, Position] = attrs.field(factory=dict[int, Position])
-    _fetches: dict[int, _Fetch] = attrs.field(factory=dict[int, _Fetch])
-    _answers: dict[tuple[str, str | None], _Fetch] = attrs.field(
-        factory=dict[tuple[str, str | None], _Fetch]
+    _fetches: dict[int, Fetch] = attrs.field(factory=dict[int, Fetch])
+    _answers: dict[tuple[str, str | None], Fetch] = attrs.field(
+        factory=dict[tuple[str, str | None], Fetch]
     )
     _accepted: set[int] = attrs.field(factory=set[int])
     """The connections that logged in."""
@@ -123,6 +110,10 @@ class OddsPapiWatch(CursorWatch):
     def reborn(self, kept: Kept | None, position: Position) -> None:
         """The client starts from what was durable."""
         self.sockets.reborn()
+        self.effort.reborn()
+        self.secrecy.reborn()
+        self.stuck.reborn()
+        self.causes.reborn()
         self.bases = dict(kept.bases) if kept is not None else {}
         self.units = dict(kept.units) if kept is not None else {}
         length = kept.applied if kept is not None else 0
@@ -160,6 +151,8 @@ class OddsPapiWatch(CursorWatch):
             if channel not in self.channels:
                 self.blame("S4", f"sends a cursor of {channel}, which is not asked for")
         self._sent[connection] = position
+        if cursors:
+            self.stuck.resumes(position)
         self.check_position(position, "a login")
 
     def fetching(self, fetch: int, requests: Sequence[tuple[str, Mapping[str, str]]]) -> None:
@@ -171,7 +164,8 @@ class OddsPapiWatch(CursorWatch):
         for other in self._fetches.values():
             if (other.path, other.entity) == (path, entity):
                 self.blame("S15", f"asks for {path} {entity or ''} while it is being fetched")
-        self._fetches[fetch] = _Fetch(
+        self.causes.fetches(path, entity)
+        self._fetches[fetch] = Fetch(
             path, entity, self.logins, self.ledger.count, dict(self._demands)
         )
 
@@ -182,15 +176,21 @@ class OddsPapiWatch(CursorWatch):
             return
         answers = list(responses)
         if not answers:
+            self.causes.failed(begun.path, begun.entity)
             return
         begun.seen = min(seen for _, seen in answers)
         self._answers[begun.path, begun.entity] = begun
+        if begun.seen < begun.count:
+            # Refused where it says so; else it and the next one contradict each other.
+            self.causes.failed(begun.path, begun.entity, times=2)
         for response, _ in answers:
             self._note_as_of(response)
 
     def cancelled(self, fetch: int) -> None:
         """The answer will not be handed in, or says nothing."""
-        self._fetches.pop(fetch, None)
+        begun = self._fetches.pop(fetch, None)
+        if begun is not None:
+            self.causes.failed(begun.path, begun.entity)
 
     def committing(self, position: Position) -> None:
         """INV-S2: what is about to become durable, together with the present state."""
@@ -213,6 +213,8 @@ class OddsPapiWatch(CursorWatch):
             read = read_frame(frame)
             if read is None:
                 self.seen.garbled()
+                self.effort.odd(connection)
+                self.causes.doubted(None)
             elif read.is_entry:
                 self._entry(connection, read)
             else:
@@ -224,16 +226,25 @@ class OddsPapiWatch(CursorWatch):
         channel, entry_id = frame.channel, frame.entryId
         self.received[channel] = self.received.get(channel, 0) + 1
         self.deliveries += 1
+        if not (self.roomy and self.prompt):
+            self.effort.odd(connection)
+            self.causes.doubted(channel)
         if connection != self.owner or not isinstance(entry_id, str):
             if connection != self.owner and connection in self._accepted:
                 self.seen.stale_socket()
             return
         key = (channel, entry_id)
         self._handed[key] = self._handed.get(key, 0) + 1
+        self.stuck.led()
         number = self.ledger.number(self.epoch, channel, entry_id)
+        if number is None or self.epoch is None or number <= self._arrived.get(channel, 0):
+            # Three in a row that have no place in the order cost a snapshot.
+            self.causes.doubted(channel)
         if number is None or self.epoch is None:
             return
+        self._arrived[channel] = number
         self.issued.add((self.epoch, channel, entry_id))
+        self.tally.comes((self.epoch, channel, entry_id))
         known = self._handed[key] > 1 or (self.epoch, *key) in self._applied
         self.seen.entry(frame, is_live=number > self._heads, known=known)
         publication = self.ledger.publications[number - 1]
@@ -252,9 +263,13 @@ class OddsPapiWatch(CursorWatch):
             case "snapshot_required" if connection == self.owner:
                 self._required(frame)
             case "resume_complete" if connection == self.owner:
+                self.stuck.led()
                 self.seen.completed()
             case "reconnect" if connection == self.owner:
                 self.sockets.lost(planned=True)
+                self.effort.told(connection)
+            case "reconnect" | "error":
+                self.effort.odd(connection)
             case _:
                 pass
 
@@ -277,9 +292,13 @@ class OddsPapiWatch(CursorWatch):
         self.owner, self.epoch = connection, epoch
         self.logins += 1
         self._heads = self.ledger.count
+        # Once for the login itself, and once for a replay that does not end, or in no order.
+        self.causes.wide += 2
         self._accepted.add(connection)
         self._handed.clear()
         self.sockets.good_from_now()
+        self.effort.accepted(connection)
+        self.effort.answered(connection)
 
     def _required(self, frame: Frame) -> None:
         named: Any = frame.channels
@@ -288,11 +307,14 @@ class OddsPapiWatch(CursorWatch):
             known = list(self.channels)
         states = {state for (name, _), (state, _) in self.claims.items() if name in known}
         self.seen.required(frame, states)
+        self.effort.odd(self.owner)
+        self.stuck.led()
         paths = {PATHS.get(channel) for channel in known}
         if any(fetch.path in paths for fetch in self._fetches.values()):
             self.seen.crossed()
         for channel in known:
             self._demands[channel] = self._demands.get(channel, 0) + 1
+            self.causes.doubted(channel)
             self.without_base.add(channel)
 
     # What the application is told.
@@ -310,6 +332,16 @@ class OddsPapiWatch(CursorWatch):
                 self.seen.told(event)
             case _:
                 pass
+
+    def rejected(self, entry: Entry) -> None:
+        """The application cannot use an entry."""
+        self.effort.odd(None)
+        self.causes.doubted(entry.channel)
+
+    def doubted(self) -> None:
+        """The application wants everything anew."""
+        self.effort.odd(None)
+        self.causes.doubted(None)
 
     def _apply(self, entry: Entry) -> None:
         channel, entry_id = entry.channel, entry.id
@@ -333,7 +365,7 @@ class OddsPapiWatch(CursorWatch):
             self.blame("S5", f"applies {channel} {entry_id} twice")
         self._applied.add(once)
         self._order.append(once)
-        self._count("applied")
+        self.tally.tells(once)
         for unit in self.ledger.publications[number - 1].units:
             before = self.units.get(unit, 0)
             if number < before and state is ScopeState.SYNCED:
@@ -343,6 +375,11 @@ class OddsPapiWatch(CursorWatch):
 
     def _set(self, unit: str, number: int, scope: Scope) -> None:
         """An entry sets a unit; one that says when it was does not set an older base back."""
+        guarded = unit not in self.units and scope[0] in STAMPED
+        claim = self.claims.get(scope)
+        if guarded and number in self.ledger.slow and claim and claim[1] is Proof.UNPROVEN:
+            # A base that may be newer, by a clock that cannot be trusted: nobody can tell.
+            self.excused.add(scope)
         older = number < self.bases.get(scope, 0) and unit not in self.units
         if not (older and scope[0] in STAMPED):
             self.units[unit] = number
@@ -384,7 +421,7 @@ class OddsPapiWatch(CursorWatch):
                 self._set(unit, number or 0, scope)
         self._doubtful |= self._scopes.get(scope, set())
 
-    def _check_fence(self, snapshot: StateSnapshot, begun: _Fetch | None) -> None:
+    def _check_fence(self, snapshot: StateSnapshot, begun: Fetch | None) -> None:
         channel = snapshot.channel
         if begun is None:
             return
@@ -448,8 +485,7 @@ class OddsPapiWatch(CursorWatch):
         epoch, _, rest = (response.header("x-as-of") or "").partition(";")
         for item in rest.split(","):
             channel, _, text = item.strip().partition("=")
+            if epoch.strip() != self.epoch:
+                self.effort.odd(self.owner)
             if text:
                 self.issued.add((epoch.strip(), channel, text))
-
-    def _count(self, verdict: str) -> None:
-        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1

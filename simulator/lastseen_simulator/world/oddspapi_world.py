@@ -9,17 +9,21 @@ import attrs
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import SessionOptions
 from lastseen_simulator.gateway.core import Gateway
-from lastseen_simulator.gateway.options import DEMO_KEY, GatewayOptions
+from lastseen_simulator.gateway.options import GatewayOptions, KeyGrant
 from lastseen_simulator.verdict import compare
 from lastseen_simulator.world.clock import Clock
 from lastseen_simulator.world.disk import Disk
+from lastseen_simulator.world.effort import EffortWatch, Facts
 from lastseen_simulator.world.host import Setting
 from lastseen_simulator.world.keeping import Record
 from lastseen_simulator.world.ledger import Ledger
 from lastseen_simulator.world.network import Network
+from lastseen_simulator.world.oddspapi_fetches import FetchWatch, Kept
 from lastseen_simulator.world.oddspapi_host import OddsPapiHost
-from lastseen_simulator.world.oddspapi_watch import Kept, OddsPapiWatch
-from lastseen_simulator.world.plan import Plan, tuples
+from lastseen_simulator.world.oddspapi_watch import OddsPapiWatch
+from lastseen_simulator.world.plan import Action, Plan, tuples
+from lastseen_simulator.world.secrecy import Canary, SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import SocketWatch
 
@@ -51,6 +55,7 @@ class OddsPapiCast:
     clock: Clock
     trace: Trace
     marks: set[str]
+    canary: Canary = attrs.field(init=False)
     core: Gateway = attrs.field(init=False)
     ledger: Ledger = attrs.field(init=False)
     options: SessionOptions = attrs.field(init=False)
@@ -58,7 +63,9 @@ class OddsPapiCast:
     def __attrs_post_init__(self) -> None:
         plan = self.plan
         self.options = SessionOptions(**plan.options)
-        knobs: dict[str, Any] = {**_KNOBS, **tuples(plan.knobs)}
+        self.canary = Canary(f"canary/{self.plan.seed:08x}+oddspapi==")
+        keys = (KeyGrant(key=self.canary.key),)
+        knobs: dict[str, Any] = {**_KNOBS, "keys": keys, **tuples(plan.knobs)}
         options = GatewayOptions(**knobs)
         rng = random.Random(f"{plan.seed} gateway")
         self.core = Gateway(options, rng=rng, wall_ms_at_zero=WALL_MS)
@@ -91,8 +98,20 @@ class OddsPapiCast:
             marks=self.marks,
             ledger=self.ledger,
             sockets=sockets,
+            effort=EffortWatch(
+                client=client, clock=self.clock, marks=self.marks, facts=self._facts()
+            ),
+            stuck=StuckWatch(
+                client=client,
+                clock=self.clock,
+                marks=self.marks,
+                tries_max=options.escalate_after,
+            ),
+            causes=FetchWatch(client=client, clock=self.clock, marks=self.marks),
+            secrecy=SecrecyWatch(canary=self.canary, in_login=True),
             channels=self.plan.channels,
             prompt=not settings.get("slow", False),
+            roomy=not any(name.endswith("_max") for name in self.plan.options),
             binary=settings.get("receive_type") == "binary",
             # Without heads a cursor waits for resume_complete, so a restart may hear it all again.
             once=self.core.options.server_entry_ids,
@@ -130,7 +149,7 @@ class OddsPapiCast:
             disk,
             self.options,
             self.mechanisms,
-            DEMO_KEY,
+            self.canary.key,
             receive_type=settings.get("receive_type", "json"),
             life=life,
         )
@@ -151,6 +170,10 @@ class OddsPapiCast:
                 return verdict.difference
         return None
 
+    def fails(self, permanent: Action) -> bool:
+        """Whether a fault that stays makes requests fail for ever."""
+        return permanent.values.get("kind") == "status"
+
     def probes(self) -> tuple[str, ...]:
         """What is published when everything is in order again."""
         return self.plan.channels
@@ -168,3 +191,13 @@ class OddsPapiCast:
         rest_s = o.snapshot_timeout_s + o.snapshot_backoff_cap_s
         settled_s = o.snapshot_settled_s + o.verify_after_s + o.snapshot_jitter_s
         return notice_s + 2 * (connect_s + login_s) + _RESTS * rest_s + settled_s + _BUDGET_S
+
+    def _facts(self) -> Facts:
+        o = self.options
+        return Facts(
+            base_s=o.backoff_base_s,
+            settle_s=5 * (o.verify_after_s + o.snapshot_jitter_s) + o.commit_interval_s,
+            answer_s=min(o.login_timeout_s, o.resume_timeout_s),
+            silence_s=o.ping_interval_s + o.ping_timeout_s,
+            pings_s=(o.ping_interval_s,),
+        )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.menu import APPLICATION, LINK, crash, cut, ended_at, publications
 from lastseen_simulator.world.plan import Plan
+from lastseen_simulator.world.secrecy import ECHO
 
 __all__ = ["draw_polymarket_us"]
 
@@ -139,7 +140,7 @@ _FAULTS: Final[Menu] = {
     "refused token": lambda dice: fault("refuse_token", at="on request *", times=dice.whole(1, 4)),
     "delta first": lambda dice: fault("delta_first", at="on request *", times=dice.whole(1, 2)),
     "no snapshot": lambda dice: fault("no_snapshot", at="on request *", times=dice.whole(1, 2)),
-    "error": lambda dice: fault("error", code=dice.one_of((13, 14, 8)), message="simulated"),
+    "error": lambda dice: fault("error", code=dice.one_of((13, 14, 8)), message=f"no, {ECHO}"),
     "end": lambda dice: fault("end", how=dice.one_of(("well", "bare"))),
     "snapshot": lambda _: fault("snapshot"),
     "old snapshot": lambda dice: fault(

@@ -84,6 +84,7 @@ class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
     def resync(self) -> None:
         """The application wants a fresh snapshot."""
         self.watch.moving = True
+        self.watch.effort.odd(None)
         self.step(lambda now: self.session.handle_resync(now=now))
         self.watch.moving = False
 
@@ -147,6 +148,8 @@ class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
         if self.disk.busy:
             self.watch.blame("S15", "a second commit while one is under way")
         self.watch.committing(effect.position)
+        if self.watch.secrecy.stored(effect.position):
+            self.watch.blame("S16", "what is committed shows the key")
         record = Record(effect.position, self._image.taken(self.replica), self.watch.kept())
         token = "a token" if effect.position.tokens else "no token"
         self.tell("disk", f"commit {effect.commit}: {token}")

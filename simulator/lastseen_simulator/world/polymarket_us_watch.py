@@ -1,6 +1,6 @@
 """What must hold of a client of one Polymarket US stream, judged from its bodies and its events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, final
 
 import attrs
@@ -13,7 +13,11 @@ from lastseen.states import ScopeState
 from lastseen.status import Counters
 from lastseen.stream_messages import StreamEntry
 from lastseen_simulator.gateways import Truth
+from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.polymarket_us_marks import PolymarketUSMarks
+from lastseen_simulator.world.secrecy import SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
+from lastseen_simulator.world.tally import Tally
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["EVENTS", "Kept", "PolymarketUSWatch"]
@@ -42,11 +46,15 @@ class PolymarketUSWatch(Watch):
 
     truth: Truth
     sockets: SocketWatch
+    effort: EffortWatch
+    secrecy: SecrecyWatch
+    stuck: StuckWatch
+    stable_after_s: float
     channel: str
     prompt: bool = True
     strict: bool = True
     """No cap is so small, and nothing so odd, that entries are legally dropped."""
-    verdicts: dict[str, int] = attrs.field(factory=dict[str, int])
+    tally: Tally = attrs.field(factory=Tally)
     deliveries: int = 0
     claim: ScopeState = ScopeState.COLD
     fed_since: float | None = None
@@ -58,6 +66,9 @@ class PolymarketUSWatch(Watch):
     """A resume brings the entry of its token once more, and nobody can know that it was told."""
     _bodies: dict[int, bytes] = attrs.field(factory=dict[int, bytes])
     _token_sent: dict[int, bool] = attrs.field(factory=dict[int, bool])
+    _asked: dict[int, str | None] = attrs.field(factory=dict[int, str | None])
+    """Connection → the token that it asked with."""
+    _granted_at: float = 0.0
     _owner: int | None = None
     _based: bool = False
     """A whole snapshot came over the present connection."""
@@ -88,12 +99,16 @@ class PolymarketUSWatch(Watch):
     def reborn(self, kept: Kept | None, position: Position) -> None:
         """The client starts from what was durable."""
         self.sockets.reborn()
+        self.effort.reborn()
+        self.secrecy.reborn()
+        self.stuck.reborn()
         length = kept.told if kept is not None else 0
         for key in self._order[length:]:
             self._told.discard(key)
         del self._order[length:]
         self._bodies.clear()
         self._token_sent.clear()
+        self._asked.clear()
         self._heard_in_life.clear()
         self._fresh.clear()
         self._owner, self.claim, self._position = None, ScopeState.COLD, position
@@ -111,6 +126,7 @@ class PolymarketUSWatch(Watch):
         request = msgspec.json.decode(body, type=dict[str, Any])
         token = request.get("resumeToken")
         self._token_sent[connection] = token is not None
+        self._asked[connection] = token
         if isinstance(token, str):
             self._check(token, "a request")
 
@@ -136,10 +152,17 @@ class PolymarketUSWatch(Watch):
     def granted(self, connection: int) -> None:
         """The head of a success came."""
         self._bodies[connection] = b""
+        if (token := self._asked.get(connection)) is not None:
+            # A refusal drops the token, or says nothing about it.
+            self.stuck.resumes(token)
+        self._granted_at = self.clock.now
 
     def lost(self, connection: int) -> None:
         """A connection is over, or was let go."""
-        self._bodies.pop(connection, None)
+        if self._bodies.pop(connection, None) is not None and (
+            self.moving or self.clock.now >= self._granted_at + self.stable_after_s
+        ):
+            self.stuck.led()
         if connection == self._owner:
             self._owner = None
             self.sockets.lost(planned=self.moving)
@@ -159,45 +182,64 @@ class PolymarketUSWatch(Watch):
             if line.strip():
                 self._record(connection, line)
 
+    def garbled(self, connection: int) -> None:
+        """A record that says nothing a client could use."""
+        self.seen.garbled()
+        self.effort.odd(connection)
+
     def _record(self, connection: int, line: bytes) -> None:
         try:
             read = as_object(msgspec.json.decode(line)) or {}
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            self.seen.garbled()
+            self.garbled(connection)
             return
         record: Mapping[str, Any] = as_object(read.get("result")) or read
         if self._owner != connection:
             self._owner = connection
             self._based = self._updated = False
             self.sockets.good_from_now()
+            self.effort.accepted(connection)
             if self.fed_since is None:
                 self.fed_since = self.clock.now
             self.seen.begun(resumes=self._token_sent.get(connection, False))
         if (error := read.get("error")) is not None:
             self.seen.failed(error)
+            self.effort.odd(connection)
         elif (snapshot := as_object(record.get("snapshot"))) is not None:
             self._based |= snapshot.get("eof", True) is not False
             self._since = len(self._arrivals)
             self.seen.snapshot(whole=self._based)
         elif "heartbeat" not in record:
             self._updated = True
-            self._update(record)
+            self._update(connection, record)
+        if error is None and "heartbeat" not in record:
+            self.stuck.led()
+        self.effort.fed += "heartbeat" not in record or "resumeToken" in record
+        owed = self.channel in _WITH_SNAPSHOT and not self._token_sent.get(connection, False)
+        if self._based or (self._updated and not owed):
+            self.effort.answered(connection)
         token = record.get("resumeToken")
         if isinstance(token, str):
             self._tokens[token] = len(self._arrivals)
 
-    def _update(self, record: Mapping[str, Any]) -> None:
+    def _update(self, connection: int, record: Mapping[str, Any]) -> None:
         update: Mapping[str, Any] = as_object(record.get("update")) or record
         name = _ITEMS.get(self.channel)
         items: Sequence[object] = as_list(update.get(name)) or () if name is not None else ()
         self.deliveries += max(1, len(items))
+        if not self.strict or not (items or "symbol" in update):
+            # It may cross a cap, or say nothing a client could use.
+            self.effort.odd(connection)
         self.seen.update(based=self._based, snapshots=self.channel in _WITH_SNAPSHOT)
         if self.channel not in EVENTS:
+            for _ in range(max(1, len(items))):
+                self.tally.comes(None)
             return
         for item in items:
             key = (as_object(item) or {}).get("id")
             if not isinstance(key, str):
                 continue
+            self.tally.comes(key)
             if key in self._handed:
                 self.seen.repeated()
             self._handed.add(key)
@@ -225,7 +267,7 @@ class PolymarketUSWatch(Watch):
 
     def _entry(self, entry: Entry) -> None:
         key = entry.id
-        self._count("applied")
+        self.tally.tells(key if self.channel in EVENTS else None)
         if self.channel not in EVENTS or key is None:
             return
         if key not in self._handed:
@@ -240,7 +282,7 @@ class PolymarketUSWatch(Watch):
 
     def rejected(self, entry: Entry) -> None:
         """The application cannot use an entry, which is dealt with by that."""
-        self._count("quarantined")
+        self.effort.odd(None)
         self.strict = False
         if entry.id is not None:
             self._told.add(entry.id)
@@ -272,16 +314,18 @@ class PolymarketUSWatch(Watch):
 
     def missing(self) -> str | None:
         """An execution that never came, although no gap was told."""
-        if self.channel not in EVENTS or self.gaps or not self.strict or self.fed_since is None:
-            return None
+        missing = self.tally.lost(self.published())
+        return None if missing is None else f"{missing} never came, and no gap tells of it"
+
+    def published(self) -> Iterator[tuple[Iterable[Hashable], bool]]:
+        """Every execution, and whether the client may do without it."""
+        if self.channel not in EVENTS:
+            return
+        judged, since = self.strict and not self.gaps, self.fed_since
         withheld = {each["entryId"] for each in self.truth.records if each["kind"] == "withheld"}
         for record in self.truth.records:
             if record["kind"] != "entry" or record["channel"] != self.channel:
                 continue
             key = record["entryId"]
-            if record["at"] > self.fed_since and key not in self._told and key not in withheld:
-                return f"{key} never came, and no gap tells of it"
-        return None
-
-    def _count(self, verdict: str) -> None:
-        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+            before = since is None or record["at"] <= since
+            yield (key,), not judged or before or key in self._told or key in withheld

@@ -10,16 +10,19 @@ from lastseen.dialects.polymarket_us import PolymarketUS, Stream, Subscription
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import StreamOptions
 from lastseen_simulator.polymarket_us.core import PolymarketUSGateway
-from lastseen_simulator.polymarket_us.options import DEMO_KEY, PolymarketUSOptions
+from lastseen_simulator.polymarket_us.options import KeyGrant, PolymarketUSOptions
 from lastseen_simulator.polymarket_us.verdict import STATEFUL, compare
 from lastseen_simulator.world.clock import Clock
 from lastseen_simulator.world.disk import Disk
+from lastseen_simulator.world.effort import EffortWatch, Facts
 from lastseen_simulator.world.host import Setting
 from lastseen_simulator.world.keeping import Record
 from lastseen_simulator.world.network import Network
-from lastseen_simulator.world.plan import Plan, tuples
+from lastseen_simulator.world.plan import Action, Plan, tuples
 from lastseen_simulator.world.polymarket_us_host import PolymarketUSHost
 from lastseen_simulator.world.polymarket_us_watch import Kept, PolymarketUSWatch
+from lastseen_simulator.world.secrecy import Canary, SecrecyWatch
+from lastseen_simulator.world.stuck import StuckWatch
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import SocketWatch
 
@@ -47,12 +50,15 @@ class PolymarketUSCast:
     clock: Clock
     trace: Trace
     marks: set[str]
+    canary: Canary = attrs.field(init=False)
     core: PolymarketUSGateway = attrs.field(init=False)
     options: StreamOptions = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.options = StreamOptions(**self.plan.options)
-        knobs: dict[str, Any] = {**_KNOBS, **tuples(self.plan.knobs)}
+        self.canary = Canary(f"canary/{self.plan.seed:08x}+polymarket==")
+        keys = (KeyGrant(key=self.canary.key),)
+        knobs: dict[str, Any] = {**_KNOBS, "keys": keys, **tuples(self.plan.knobs)}
         rng = random.Random(f"{self.plan.seed} gateway")
         options = PolymarketUSOptions(**knobs)
         self.core = PolymarketUSGateway(options, rng=rng, wall_ms_at_zero=WALL_MS)
@@ -84,6 +90,17 @@ class PolymarketUSCast:
             marks=self.marks,
             truth=self.core.truth,
             sockets=sockets,
+            effort=EffortWatch(
+                client=client, clock=self.clock, marks=self.marks, facts=self._facts()
+            ),
+            stuck=StuckWatch(
+                client=client,
+                clock=self.clock,
+                marks=self.marks,
+                tries_max=options.escalate_after,
+            ),
+            stable_after_s=options.stable_after_s,
+            secrecy=SecrecyWatch(canary=self.canary, in_login=False),
             channel=self.plan.channels[client],
             prompt=not settings.get("slow", False),
             strict=not settings.get("nasty", False),
@@ -125,7 +142,7 @@ class PolymarketUSCast:
             dialect,
             self.options,
             self.mechanisms,
-            DEMO_KEY,
+            self.canary.key,
         )
 
     def difference(self, host: PolymarketUSHost, spared: frozenset[str]) -> str | None:
@@ -141,6 +158,11 @@ class PolymarketUSCast:
                     return verdict.difference
         return host.watch.missing()
 
+    def fails(self, permanent: Action) -> bool:
+        """No fault that stays makes requests fail."""
+        del permanent
+        return False
+
     def probes(self) -> tuple[str, ...]:
         """What is published when everything is in order again."""
         return self.plan.channels
@@ -155,3 +177,15 @@ class PolymarketUSCast:
         notice_s = o.silence_limit_s + o.close_timeout_s
         connect_s = max(o.backoff_cap_s, o.limit_backoff_s) + o.connect_timeout_s
         return notice_s + _ASKS * (connect_s + o.login_timeout_s)
+
+    def _facts(self) -> Facts:
+        o = self.options
+        # A silence that began among the faults may be noticed after their end.
+        noticed_s = o.silence_limit_s + o.backoff_cap_s
+        return Facts(
+            base_s=o.backoff_base_s,
+            settle_s=noticed_s + o.commit_interval_s + 2 * self.plan.disk_s,
+            answer_s=min(o.login_timeout_s, o.connect_timeout_s),
+            silence_s=o.silence_limit_s,
+            pings_s=(o.silence_limit_s,),
+        )

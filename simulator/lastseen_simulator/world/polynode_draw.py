@@ -7,6 +7,7 @@ from typing import Any, Final
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.menu import LINK, SLOW, cut, ended_at
 from lastseen_simulator.world.plan import Action, Plan
+from lastseen_simulator.world.secrecy import ECHO
 
 __all__ = ["draw_polynode"]
 
@@ -72,6 +73,7 @@ _ODDITIES: Final = (
     "null",
     '{"type":',
     '{"type":"heartbeat"}',
+    f'{{"type":"error","code":"odd","message":"{ECHO}"}}',
 )
 _TYPES: Final = ("settlement", "settlement", "settlement", "status_update", "status_update")
 

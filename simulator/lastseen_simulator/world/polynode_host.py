@@ -56,6 +56,10 @@ class PolyNodeHost(Host[HistorySession, PolyNodeWatch]):
             self.tell("gateway", f"on {connection}: {shown(text)}")
         super().sent(connection, text)
 
+    def is_ping(self, text: str) -> bool:
+        """Whether it is the ping of the application's own kind."""
+        return text == '{"action":"ping"}'
+
     def resync(self) -> None:
         """There is nothing to take anew."""
 

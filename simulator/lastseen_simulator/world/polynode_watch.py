@@ -2,7 +2,7 @@
 
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final, final
 
 import attrs
@@ -14,7 +14,10 @@ from lastseen.shapes import as_list, as_object
 from lastseen.status import Counters
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.polynode.events import identity_of, item_key
+from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.polynode_marks import PolyNodeMarks
+from lastseen_simulator.world.secrecy import SecrecyWatch
+from lastseen_simulator.world.tally import Tally
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["PolyNodeWatch", "read_message"]
@@ -55,13 +58,15 @@ class PolyNodeWatch(Watch):
 
     truth: Truth
     sockets: SocketWatch
+    effort: EffortWatch
+    secrecy: SecrecyWatch
     types: frozenset[str]
     timeout_s: float
     strict: bool = True
     prompt: bool = True
     steady: bool = True
     """Nothing makes the server's clock or its memory unreliable."""
-    verdicts: dict[str, int] = attrs.field(factory=dict[str, int])
+    tally: Tally = attrs.field(factory=Tally)
     deliveries: int = 0
     gaps: list[Gap] = attrs.field(factory=list[Gap])
     counted_since: float | None = None
@@ -90,6 +95,8 @@ class PolyNodeWatch(Watch):
     def reborn(self) -> None:
         """Another life begins, which knows nothing."""
         self.sockets.reborn()
+        self.effort.reborn()
+        self.secrecy.reborn()
         for each in (self._handed, self._delivered, self._first_seen, self._items_of):
             each.clear()
         self._states.clear()
@@ -138,13 +145,17 @@ class PolyNodeWatch(Watch):
             message = read_message(frame)
             if message is None:
                 self.seen.garbled()
+                self.effort.odd(connection)
                 continue
             kind = message.get("type")
+            if kind in ("error", "unsubscribed"):
+                self.effort.odd(connection)
             if kind == "subscribed":
                 self._granted(connection)
             elif kind == "snapshot":
                 events = list(_events_in(message))
                 self.seen.history(granted=self._live == connection)
+                self.effort.answered(connection)
                 for event in events:
                     self._event(event, live=False)
             elif isinstance(kind, str) and kind not in _CONTROLS:
@@ -159,6 +170,7 @@ class PolyNodeWatch(Watch):
         if self._live != connection:
             self._live = connection
             self.sockets.good_from_now()
+            self.effort.accepted(connection)
         self.seen.granted()
 
     def _event(self, event: Told, *, live: bool) -> None:
@@ -167,6 +179,7 @@ class PolyNodeWatch(Watch):
             return
         identity = identity_of(kind, data, serial=0)
         before = self._handed.get(identity, 0)
+        self.tally.comes(identity)
         if before:
             self.seen.repeated(live=live)
         self._handed[identity] = before + 1
@@ -218,7 +231,7 @@ class PolyNodeWatch(Watch):
         before, body = self._delivered.get(identity), bytes(entry.raw)
         if before == body and self.strict:
             self.blame("S5", f"tells of {identity} twice")
-        self._count("applied" if before is None else "amended")
+        self.tally.tells(identity)
         self._delivered[identity] = body
 
     def rejected(self, entry: Entry) -> None:
@@ -288,22 +301,26 @@ class PolyNodeWatch(Watch):
 
     def missing(self) -> str | None:
         """INV-S10: an event that never came, and that lies in no gap that was told."""
-        if not (self.strict and self.steady and self.prompt) or self.counted_since is None:
-            return None
+        missing = self.tally.lost(self.published())
+        return None if missing is None else f"{missing} never came, and no gap tells of it"
+
+    def published(self) -> Iterator[tuple[Iterable[Hashable], bool]]:
+        """Every event of the wanted types, and whether the client may do without it."""
+        judged = self.strict and self.steady and self.prompt
+        since = self.counted_since
         withheld = {each["entryId"] for each in self.truth.records if each["kind"] == "withheld"}
         for record in self.truth.records:
             if record["kind"] != "entry" or record["channel"] not in self.types:
                 continue
             identity = record["entryId"]
-            wanted = record["kept"] and record["live"] and record["at"] > self.counted_since
-            if not wanted or identity in self._handed or identity in withheld:
-                continue
-            if not any(_within(gap, record["timestamp"]) for gap in self.gaps):
-                return f"{identity} never came, and no gap tells of it"
-        return None
-
-    def _count(self, verdict: str) -> None:
-        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+            wanted = record["kept"] and record["live"] and since is not None
+            yield (
+                (identity,),
+                not (judged and wanted and record["at"] > (since or 0.0))
+                or identity in self._handed
+                or identity in withheld
+                or any(_within(gap, record["timestamp"]) for gap in self.gaps),
+            )
 
 
 def _within(gap: Gap, at_ms: int) -> bool:

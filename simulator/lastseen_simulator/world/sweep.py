@@ -10,18 +10,21 @@ import attrs
 from lastseen_simulator.world.marks import marks_of
 from lastseen_simulator.world.outcome import Outcome
 from lastseen_simulator.world.plans import draw
+from lastseen_simulator.world.tally import VERDICTS
 from lastseen_simulator.world.world import play
 
 __all__ = ["Sweep", "play_seed", "sweep"]
 
 _CHUNK: int = 8
 _DIGEST_BYTES: int = 16
+_TOLD_EACH: int = 16
+"""In one run of so many the story is kept, so that it can be looked through (INV-S16)."""
 
 
 def play_seed(job: tuple[str, int]) -> Outcome:
     """Draws and plays the plan of one seed of a dialect."""
     dialect, seed = job
-    return play(draw(dialect, seed))
+    return play(draw(dialect, seed), told=seed % _TOLD_EACH == 0)
 
 
 @final
@@ -35,7 +38,7 @@ class Sweep:
     events: int = attrs.field(init=False, default=0)
     slowest_s: float = attrs.field(init=False, default=0.0)
     """The longest recovery."""
-    verdicts: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
+    verdicts: dict[str, int] = attrs.field(init=False, factory=lambda: dict.fromkeys(VERDICTS, 0))
     failures: list[Outcome] = attrs.field(init=False, factory=list[Outcome])
     hit: dict[str, set[str]] = attrs.field(init=False)
     _hash: "hashlib.blake2b" = attrs.field(
@@ -52,7 +55,7 @@ class Sweep:
         self.events += outcome.events
         self.hit[outcome.dialect] |= outcome.marks & marks_of(outcome.dialect)
         for verdict, count in outcome.verdicts.items():
-            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + count
+            self.verdicts[verdict] += count
         self.slowest_s = max(self.slowest_s, outcome.recovered_s or 0.0)
         if outcome.violation is not None:
             self.failures.append(outcome)

@@ -10,6 +10,8 @@ __all__ = ["action_words", "plan_words", "story_words"]
 
 _STORY_LINES_MAX: Final = 60
 _WIDTH: Final = 118
+_SIGNS: Final = ('"heartbeat":{}', '"type":"heartbeat"', '"type":"pong"', '"action":"ping"')
+"""What is said all the time, and says only that somebody is there."""
 
 
 def action_words(action: Action) -> str:
@@ -35,11 +37,12 @@ def plan_words(plan: Plan) -> Iterator[str]:
 
 
 def story_words(story: list[Happening], lines: int = _STORY_LINES_MAX) -> Iterator[str]:
-    """The end of a story, line by line."""
-    left_out = len(story) - lines
+    """The end of a story, line by line, without the signs of life."""
+    eventful = [each for each in story if not any(sign in each.text for sign in _SIGNS)]
+    left_out = len(eventful) - lines
     if left_out > 0:
         yield f"     … {left_out} lines before"
-    for each in story[-lines:]:
+    for each in eventful[-lines:]:
         arrow = "—x" if each.lost else "->"
         head = f"{each.at:9.3f} {each.source:>11} {arrow} {each.target:<11} "
         yield (head + each.text)[:_WIDTH]

@@ -8,6 +8,7 @@ from typing import Any, Final, final
 import attrs
 
 from lastseen.mechanisms import Mechanisms
+from lastseen_simulator.world.calm import watch_loss, watch_quiet
 from lastseen_simulator.world.clock import Clock
 from lastseen_simulator.world.deeds import DEEDS
 from lastseen_simulator.world.network import Network
@@ -16,6 +17,7 @@ from lastseen_simulator.world.outcome import Outcome
 from lastseen_simulator.world.plan import Action, Plan, PlanError
 from lastseen_simulator.world.polymarket_us_world import PolymarketUSCast
 from lastseen_simulator.world.polynode_world import PolyNodeCast
+from lastseen_simulator.world.tally import VERDICTS
 from lastseen_simulator.world.trace import Trace
 from lastseen_simulator.world.watching import BrokenInvariantError, Violation
 
@@ -86,6 +88,12 @@ class World:
             seen=self.cast.seen,
         )
 
+    @property
+    def key(self) -> str:
+        """What the clients log in with: a canary that nothing may show (INV-S16)."""
+        key: str = self.cast.canary.key
+        return key
+
     def run(self) -> Outcome:
         """Plays it to its end, or to the first invariant that does not hold."""
         violation = None
@@ -97,10 +105,12 @@ class World:
             self.trace.tell(self.clock.now, "watch", "watch", str(violation))
         if self.network.cut_inside:
             self.marks.add("drop inside a frame")
-        verdicts: dict[str, int] = {}
+        verdicts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
         for watch in self.watches:
-            for verdict, count in watch.verdicts.items():
-                verdicts[verdict] = verdicts.get(verdict, 0) + count
+            # A run that did not come to its end has entries that are on their way.
+            published = watch.published() if violation is None else ()
+            for verdict, count in watch.tally.count(published).items():
+                verdicts[verdict] += count
         self.trace.note(self.clock.now, "end", str(violation))
         return Outcome(
             dialect=self.plan.dialect,
@@ -127,7 +137,7 @@ class World:
             self.launch(client)
         for action in self.plan.actions:
             self.clock.at(action.at, partial(self._act, action))
-        self._until(self.plan.heal_at)
+        self.until(self.plan.heal_at)
 
     def _recover(self) -> None:
         """Everything ends but the permanent fault, and by the bound all is in order."""
@@ -140,7 +150,7 @@ class World:
         for channel in self.cast.probes():
             with _usable(f"channel {channel}"):
                 self.network.step(partial(publish, channel, None, now=self.clock.now))
-        self._until(self.clock.now + QUIET_S)
+        self.until(self.clock.now + QUIET_S)
         self._await_order("the last entries")
         if self.cast.settles():
             for client, watch in enumerate(self.watches):
@@ -148,13 +158,39 @@ class World:
                     self._blame(
                         "L7", client, f"{len(watch.sockets.open)} sockets when all is quiet"
                     )
+            watch_quiet(self)
+            watch_loss(self)
+            self._await_order("one more loss")
+        self._check_secrecy()
+        self._check_verdicts()
+
+    def _check_secrecy(self) -> None:
+        """INV-S16: nothing that is left of the run shows the key."""
+        sought = self.cast.canary.is_in
+        for client, host in enumerate(self.hosts):
+            host.check_claims()
+            durable = self.disks[client].durable
+            if durable is not None and sought(f"{durable.position} {durable.scopes}"):
+                self._blame("S16", client, "the disk shows the key")
+        if sought(self.plan.to_json()) or any(sought(each.text) for each in self.trace.story):
+            self._blame("S16", 0, "the story shows the key")
+
+    def _check_verdicts(self) -> None:
+        """INV-S10, S7: nothing is lost, nor was anything made up."""
+        for client, watch in enumerate(self.watches):
+            verdicts = watch.tally.count(watch.published())
+            if verdicts["lost"]:
+                missing = watch.tally.lost(watch.published())
+                self._blame("S10", client, f"{missing} is lost, and nothing accounts for it")
+            if verdicts["phantom"]:
+                self._blame("S7", client, f"told {verdicts['phantom']} times of what never came")
 
     def _await_order(self, since: str) -> None:
         """INV-L1, L2, L3: by the bound everything is in order but what the permanent fault hits."""
         begun, bound_s = self.clock.now, self.cast.bound_s()
         why = self._out_of_order()
         while why is not None and self.clock.now < begun + bound_s:
-            self._until(min(self.clock.now + LOOK_S, begun + bound_s))
+            self.until(min(self.clock.now + LOOK_S, begun + bound_s))
             why = self._out_of_order()
         if why is not None:
             self._blame("L1", why[0], f"{bound_s:.1f} s after {since} {why[1]}")
@@ -188,7 +224,8 @@ class World:
                 return client, difference
         return None
 
-    def _until(self, moment: float) -> None:
+    def until(self, moment: float) -> None:
+        """Lets time pass up to a moment."""
         clock, limit = self.clock, self.clock.steps + STEPS_MAX
         while clock.step(moment):
             if clock.steps > limit:

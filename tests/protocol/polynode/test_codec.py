@@ -595,7 +595,7 @@ frames = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(frames)
 def test_the_short_way_and_the_careful_way_read_alike(frame: dict[str, Any]) -> None:
     text = text_of(frame)

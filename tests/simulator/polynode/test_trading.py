@@ -41,7 +41,7 @@ def a_run(seed: int) -> tuple[list[Any], str]:
         preset = ("global", "settlements", "fills", "wallets")[number % 4]
         if isinstance(connection, int):
             bench.subscribe(preset, on=connection, snapshot_count=20)
-        bench.advance(7)
+        bench.advance(3)
     return bench.effects, bench.gateway.truth.to_jsonl()
 
 

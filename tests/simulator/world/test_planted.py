@@ -9,7 +9,7 @@ from lastseen_simulator.world.plans import draw
 from lastseen_simulator.world.shrink import shrink
 from lastseen_simulator.world.world import play
 
-SEEDS = 60
+SEEDS = 100
 ACTIONS_MAX = 20
 
 

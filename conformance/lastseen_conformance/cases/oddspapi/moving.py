@@ -88,6 +88,9 @@ def old_goes_on(scene: Scene) -> Steps:
     yield Notice(grace_s=LONG_GRACE_S)
     yield Wait(until=accepted(2), what="the client has moved", rule=MOVES)
     yield Publish("scores", count=4)
+    yield from _moved(scene)
+    # Whoever applies this has read the new login, before it says so.
+    yield from feed(scene, "scores")
     still_there: list[bool] = []
 
     def let_go(history: History) -> bool:
@@ -98,7 +101,6 @@ def old_goes_on(scene: Scene) -> Steps:
     if still_there[0]:
         yield now("send", connection=1, text=_of_old(scene))
         yield Linger(seconds=0.2, why="it may listen to the old one")
-    yield from _moved(scene)
     yield from agree(scene)
 
 

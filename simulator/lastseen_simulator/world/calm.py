@@ -1,0 +1,103 @@
+"""What is looked at when everything is in order again: what quiet costs, and what a loss costs."""
+
+from collections import deque
+from collections.abc import Collection, Iterator
+from typing import Any, Final, Protocol, cast
+
+from lastseen_simulator.world.network import Network
+
+__all__ = ["LONG_QUIET_S", "QUIET_S", "Calm", "things_in", "watch_loss", "watch_quiet"]
+
+QUIET_S: Final = 20.0
+LONG_QUIET_S: Final = 180.0
+"""How long nothing happens (INV-L8), and in one run of `_LONG_EACH`."""
+
+_LONG_EACH: Final = 8
+_GROWTH: Final = 16
+"""Things more than at half time that may be kept for a moment: a ping under way, say."""
+
+_ATOMS: Final = (str, bytes, int, float, bool, type(None), type)
+_SLACK_S: Final = 1.0
+
+
+class Calm(Protocol):
+    """The part of the world that this touches."""
+
+    plan: Any
+    clock: Any
+    network: Network
+    cast: Any
+    hosts: list[Any]
+    watches: list[Any]
+
+    def until(self, moment: float) -> None:
+        """Lets time pass."""
+        ...
+
+
+def watch_quiet(world: Calm) -> None:
+    """INV-L8: nothing happens for a while, and no client does more than ping, nor grows."""
+    seconds = LONG_QUIET_S if world.plan.seed % _LONG_EACH == 0 else QUIET_S
+    failing = world.plan.permanent is not None and world.cast.fails(world.plan.permanent)
+    world.until(world.clock.now + max(watch.effort.facts.settle_s for watch in world.watches))
+    before = [watch.effort.spent() for watch in world.watches]
+    world.until(world.clock.now + seconds / 2)
+    sizes = [things_in(host.session) for host in world.hosts]
+    middle = [watch.effort.spent() for watch in world.watches]
+    world.until(world.clock.now + seconds / 2)
+    for client, watch in enumerate(world.watches):
+        watch.effort.check_quiet(before[client], seconds, failing=failing)
+        grown = things_in(world.hosts[client].session) - sizes[client]
+        # A peer that says something rarely has said it for the first time.
+        known = middle[client].fed > before[client].fed or middle[client].fed == watch.effort.fed
+        if grown > _GROWTH and known:
+            watch.effort.blame("L8", f"{grown} things more in memory after {seconds / 2:g} s")
+
+
+def watch_loss(world: Calm) -> None:
+    """INV-L6: every connection is lost once more, and each client is back at the base delay."""
+    counts = [watch.effort.connects for watch in world.watches]
+    for client, watch in enumerate(world.watches):
+        watch.effort.calm = True
+        wire = world.network.newest(client)
+        if wire is not None:
+            world.network.cut(wire, "both", 0, 0.5)
+    longest_s = max(watch.effort.facts.base_s for watch in world.watches)
+    world.until(world.clock.now + longest_s + _SLACK_S)
+    for client, watch in enumerate(world.watches):
+        watch.effort.calm = False
+        if watch.effort.connects == counts[client]:
+            watch.effort.blame("L6", "does not connect again after a loss in good service")
+
+
+def things_in(value: object) -> int:
+    """How many things hang on an object: what a session remembers, counted.
+
+    >>> things_in([1, [2, 3]])
+    4
+    """
+    met, count, rest = set[int](), 0, deque[object]([value])
+    while rest:
+        each = rest.pop()
+        if isinstance(each, _ATOMS) or callable(each):
+            continue
+        if id(each) in met:
+            continue
+        met.add(id(each))
+        parts = list(_parts(each))
+        count += len(parts)
+        rest.extend(parts)
+    return count
+
+
+def _parts(value: object) -> Iterator[Any]:
+    if isinstance(value, dict):
+        table = cast("dict[object, object]", value)
+        yield from table
+        yield from table.values()
+    elif isinstance(value, list | tuple | set | frozenset | deque):
+        yield from cast("Collection[Any]", value)
+    else:
+        for field in getattr(type(value), "__attrs_attrs__", ()):
+            yield getattr(value, field.name, None)
+        yield from getattr(value, "__dict__", {}).values()
