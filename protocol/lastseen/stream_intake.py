@@ -86,6 +86,8 @@ class StreamIntake:
     _warned: bool = attrs.field(init=False, default=False)
     _freshness: Freshness = attrs.field(init=False, factory=Freshness)
     _missing: set[str] = attrs.field(init=False, factory=set[str])
+    _owed: set[tuple[str, ...]] = attrs.field(init=False, factory=set[tuple[str, ...]])
+    """Of entries that were withdrawn, and come again before a resume has caught up (INV-S10)."""
     _waiting: int = attrs.field(init=False, default=0)
     """Snapshots that the application has not taken."""
 
@@ -121,7 +123,7 @@ class StreamIntake:
         token = self.token()
         if token is None:
             return None
-        self._withdraw(Why.FENCED)
+        self._owed |= self._withdraw(Why.FENCED)
         # It knew of what was withdrawn, which is no step back when it comes again.
         self.admission.progress.replace({})
         return token
@@ -167,6 +169,7 @@ class StreamIntake:
     def drop_token(self) -> None:
         """Resuming leads nowhere, or was refused: the next request carries no token (R13)."""
         self.trail.drop(blocked=self._has_base)
+        self._owed.clear()
         self._tell_gap(GapReason.RESUME_REFUSED)
         self._apply(StreamInput.DOUBTED)
 
@@ -186,6 +189,7 @@ class StreamIntake:
     ) -> None:
         """Takes the changes of one record, which count together."""
         self.row.received += len(entries)
+        self._owed.difference_update(entry.identity for entry in entries)
         if not self.takes_updates:
             self._keep(entries, now=now)
             return
@@ -204,7 +208,7 @@ class StreamIntake:
             self._continue(Proof.UNPROVEN)
 
     def _continue(self, proof: Proof) -> None:
-        if not self._has_base or not self._resumed:
+        if not self._has_base or not self._resumed or self._owed:
             return
         if self.state is ScopeState.RESUMING:
             self.based, self.proof = True, proof
@@ -313,6 +317,7 @@ class StreamIntake:
         self.trail.distrust()
         if self._has_base:
             self.trail.drop(blocked=True)
+        self._owed.clear()
         self._drop_held(Why.SUPERSEDED)
         self.based = False
         self._apply(StreamInput.DOUBTED)
@@ -419,6 +424,7 @@ class StreamIntake:
         self._waiting += 1
         self.delivery.put(Notice(self._channel, say=partial(self._give, snapshot)))
         self.trail.put_base(token)
+        self._owed.clear()
         self.based, self._begun = True, True
         self._freshness.accept(whole)
         unproven, self.proof = self.proof is Proof.UNPROVEN, Proof.PROVEN
@@ -441,10 +447,11 @@ class StreamIntake:
         if not self._has_base or self.dialect.tells_events:
             self._tell_gap(GapReason.OVERFLOW)
 
-    def _withdraw(self, why: Why) -> None:
-        """Takes back what the application has not taken."""
+    def _withdraw(self, why: Why) -> set[tuple[str, ...]]:
+        """Takes back what the application has not taken; returns what tells those entries apart."""
         self._waiting = 0
-        for entry in cast("list[StreamEntry]", self.delivery.withdraw(self._channel)):
+        withdrawn = cast("list[StreamEntry]", self.delivery.withdraw(self._channel))
+        for entry in withdrawn:
             # Nobody had it, so it is new when it comes again.
             self.admission.forget(entry)
             if why is Why.RESYNC:
@@ -452,6 +459,7 @@ class StreamIntake:
                 self._tell(entry, why)
             else:
                 self._discard(entry, why)
+        return {entry.identity for entry in withdrawn if entry.identity}
 
     def _drop_held(self, why: Why) -> None:
         self.pages.clear()

@@ -382,6 +382,35 @@ def test_what_nobody_took_is_fenced_by_a_resume_and_comes_again() -> None:
     assert s.session.counters()["orders"].discarded == 2
 
 
+def test_inv_s10_a_resume_is_not_synced_before_all_that_was_fenced_has_come_again() -> None:
+    s = Stage(TOKENS, takes=False).begin()
+    n = s.serve(snapshot({"o-1": 0}, token="t1"))
+    s.take()
+    s.send(n, update(("x-2", "o-1", 2), token="t2"), update(("x-3", "o-1", 3), token="t3"))
+    s.drop(n)
+    n = s.serve(update(("x-2", "o-1", 2), token="t2"))
+    s.take()
+    # The frames have disclosed x-3, which is not here again.
+    assert (s.state, s.view()) == ("resuming", {"o-1": 2})
+    s.send(n, update(("x-3", "o-1", 3), token="t3"))
+    s.take()
+    assert (s.state, s.view()) == ("synced", {"o-1": 3})
+
+
+def test_inv_s10_what_was_fenced_and_never_comes_again_is_made_up_for_by_a_base() -> None:
+    s = Stage(TOKENS, takes=False).begin()
+    n = s.serve(snapshot({"o-1": 0}, token="t1"))
+    s.take()
+    s.send(n, update(("x-2", "o-1", 2), token="t2"))
+    s.drop(n)
+    n = s.serve(update(("x-3", "o-1", 3), token="t3"))
+    s.take()
+    assert s.state == "resuming"
+    s.send(n, snapshot({"o-1": 3}, token="t4"))
+    s.take()
+    assert (s.state, s.view()) == ("synced", {"o-1": 3})
+
+
 def test_hz_e1_a_commit_holds_the_token_of_what_was_processed() -> None:
     s = Stage(TOKENS, answers=False).begin()
     s.serve(snapshot({}, token="t1"), update(("x-2", "a", 1), token="t2"))

@@ -17,7 +17,9 @@ from lastseen_simulator.explore.worlds import World
 
 __all__ = ["explore"]
 
-_EVERY_S: Final = 0.5
+_WATCHED_S: Final = 0.5
+_UNWATCHED_S: Final = 5.0
+"""Between two lines of progress, where each one is kept."""
 
 
 @click.command(
@@ -119,27 +121,30 @@ def _chosen(
 
 
 class _Ticker:
-    """A line that is written over, where somebody watches; with --json a line each time."""
+    """A line that is written over where somebody watches, and else now and then one more.
+
+    With --json it is one of stdout.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._watched = sys.stderr.isatty()
-        self._next = time.monotonic() + _EVERY_S
+        self._every_s = _WATCHED_S if as_json or self._watched else _UNWATCHED_S
+        self._next = time.monotonic() + self._every_s
 
     def tell(self, progress: Progress) -> None:
         """Shows how far it is, not too often."""
         if time.monotonic() < self._next:
             return
-        self._next = time.monotonic() + _EVERY_S
+        self._next = time.monotonic() + self._every_s
         if self._as_json:
             _print_json("progress", **_figures(progress), frontier=progress.frontier)
-        elif self._watched:
-            click.echo(
-                f"\r{progress.states:,} states, {progress.rate:,.0f}/s, depth {progress.depth}, "
-                f"{progress.frontier:,} to look at\x1b[K",
-                nl=False,
-                err=True,
-            )
+            return
+        line = (
+            f"{progress.states:,} states, {progress.rate:,.0f}/s, depth {progress.depth}, "
+            f"{progress.frontier:,} to look at"
+        )
+        click.echo(f"\r{line}\x1b[K" if self._watched else line, nl=not self._watched, err=True)
 
     def end(self) -> None:
         """Leaves a clean line."""

@@ -22,7 +22,7 @@ class Cast:
     `open` makes a gateway, `stage` what clients are told of it, `start` a client that finds
     something on its disk, or None. `unit` is the full name of what is published. `judge` says what
     is wrong with what can be seen of a client, by the log of what was published, and `is_true`
-    whether all is as it should be. With `repeats` a unit can be published more than once.
+    whether all is as it should be. `resumes` says whether something that is sent asks to resume.
     """
 
     open: Callable[[Situation], Any]
@@ -35,4 +35,4 @@ class Cast:
     client_prints: Fingerprints
     venue_copier: Copier
     venue_prints: Fingerprints
-    repeats: bool = True
+    resumes: Callable[[Any], bool] = lambda _: False

@@ -3,7 +3,6 @@
 Nothing here judges; `witness` watches, and `oracle` judges.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, final
 
@@ -25,12 +24,18 @@ from lastseen.position import Position
 from lastseen.replica import Replica, ScopeImage, ScopeName
 from lastseen.session import Session
 from lastseen.snapshots import ScopeKey, SnapshotQueue
-from lastseen.status import Counters
 from lastseen_simulator.explore.copying import SHARE, Copier, two_levels
 from lastseen_simulator.explore.fingerprints import Fingerprints, Walk
 from lastseen_simulator.explore.market import version_of
 from lastseen_simulator.explore.oracle import Summary
+from lastseen_simulator.explore.parties import adds_up
 from lastseen_simulator.explore.witness import Witness
+from lastseen_simulator.explore.writing import (
+    OPTIONS,
+    write_budget,
+    write_connection,
+    write_delivery,
+)
 
 __all__ = ["CLIENT_COPIER", "CLIENT_PRINTS", "Client", "Disk", "Out", "STILL", "Still"]
 
@@ -226,7 +231,7 @@ class Client:
             connections=status.connections,
             connected=status.connected,
             stopped=session.stopped,
-            conserved=all(_adds_up(row) for row in session.counters().values()),
+            conserved=adds_up(session.counters().values()),
         )
 
     def _accepted(self) -> int:
@@ -241,19 +246,6 @@ class Client:
             (name, ScopeImage(unproven=name in unproven, units=dict(units)))
             for name, units in sorted(names.items(), key=str)
         )
-
-
-def _adds_up(row: Counters) -> bool:
-    return row.received == (
-        row.applied
-        + row.duplicate
-        + row.buffered
-        + row.held
-        + row.discarded
-        + row.malformed
-        + row.quarantined
-        + row.dropped
-    )
 
 
 STILL: Final = Still()
@@ -286,29 +278,6 @@ def _write_snapshot(snapshot: StateSnapshot, walk: Walk) -> None:
         _write_entry(entry, walk)
 
 
-def _write_delivery(delivery: Any, walk: Walk) -> None:
-    """Its counts of items ever queued matter by their differences only."""
-    appended = getattr(delivery, "_appended")  # noqa: B009
-    cleared: Mapping[str, int] = getattr(delivery, "_cleared")  # noqa: B009
-    queue = getattr(delivery, "_queue")  # noqa: B009
-    walk.out += (name_and_rest(cleared, appended, len(queue)), len(queue))
-    for item in (*queue, *getattr(delivery, "_taken")):  # noqa: B009
-        CLIENT_PRINTS.write(item, walk)
-    CLIENT_PRINTS.write(getattr(delivery, "_loads"), walk)  # noqa: B009
-
-
-def name_and_rest(cleared: Mapping[str, int], appended: int, waiting: int) -> list[Any]:
-    """By channel, how many of the waiting items may be of it."""
-    return [[name, min(waiting, appended - count)] for name, count in cleared.items()]
-
-
-def _write_budget(budget: Budget, walk: Walk) -> None:
-    used: deque[float] = getattr(budget, "_used_at")  # noqa: B009
-    ages = [round(walk.now - at, 6) for at in used] if used else ()
-    walk.out.append([age for age in ages if age < budget.window_s])
-    walk.ahead(getattr(budget, "_paused_until"))  # noqa: B009
-
-
 def _write_queue(queue: SnapshotQueue, walk: Walk) -> None:
     """The order of what is ready counts, the numbers it is made of do not."""
     for source, pending in getattr(queue, "_pending").items():  # noqa: B009
@@ -333,7 +302,7 @@ def _write_queue(queue: SnapshotQueue, walk: Walk) -> None:
         for priority, _, source in sorted(heap):
             walk.out += (int(priority), source.kind, source.entity)
     for budget in queue.budgets.values():
-        _write_budget(budget, walk)
+        write_budget(budget, walk)
     walk.out += (getattr(queue, "_number"), getattr(queue, "_stirred"))  # noqa: B009
     walk.ahead(getattr(queue, "_wake_at"))  # noqa: B009
 
@@ -355,48 +324,18 @@ def _write_disk(disk: Disk, walk: Walk) -> None:
 
 
 def _write_client(client: Client, walk: Walk) -> None:
-    CLIENT_PRINTS.write(client.session, walk)
+    walk.write(client.session)
     _write_replica(client.replica, walk)
-    CLIENT_PRINTS.write(client.witness, walk)
+    walk.write(client.witness)
     walk.out.append(client.disk.written)
     if client.staged is not None:
         walk.out += ("staged", client.staged[1].written)
-
-
-def _write_connection(connection: Connection, walk: Walk) -> None:
-    """How many entries came matters only in whether any did."""
-    walk.out += (
-        connection.number,
-        connection.state.name,
-        connection.noticed,
-        connection.resumed,
-        connection.promoted,
-        connection.login_sent,
-        connection.entries > 0,
-        connection.login_waits,
-        connection.awaits,
-        str(connection.cause),
-    )
-    walk.ahead(connection.deadline)
-    CLIENT_PRINTS.write(connection.liveness, walk)
-    CLIENT_PRINTS.write(connection.login_position, walk)
 
 
 def _write_dialect(dialect: OddsPapi, walk: Walk) -> None:
     """What a login left of the subscription; the rest of it never changes."""
     walk.out += (list(dialect.channels), list(dialect.subscription.bookmakers))
 
-
-_OPTIONS: Final = {
-    "Commits": ("interval_s", "items_max", "retry_cap_s"),
-    "Dedup": ("ring_items",),
-    "Escalation": ("failures_max",),
-    "Hold": ("items_max", "bytes_max"),
-    "Share": ("bytes_max",),
-    "Liveness": ("interval_s", "timeout_s"),
-    "Witness": ("base_s", "cap_s", "stable_after_s"),
-}
-"""Fields that hold what a situation decides, and never change."""
 
 _SYNC_AGE_S: Final = 10.0
 _SILENCE_S: Final = 40.0
@@ -433,7 +372,7 @@ CLIENT_PRINTS: Final = Fingerprints(
         ("Connections", "may_connect"),
         ("Anomalies", "redact"),
         ("Witness", "problems"),
-        *((kind, option) for kind, options in _OPTIONS.items() for option in options),
+        *OPTIONS,
     ],
     wiring=(
         "anomalies",
@@ -460,12 +399,12 @@ CLIENT_PRINTS: Final = Fingerprints(
     writers={
         Position: _write_position,
         Entry: _write_entry,
-        Delivery: _write_delivery,
-        Budget: _write_budget,
+        Delivery: write_delivery,
+        Budget: write_budget,
         SnapshotQueue: _write_queue,
         Client: _write_client,
         Disk: _write_disk,
-        Connection: _write_connection,
+        Connection: write_connection,
         OddsPapi: _write_dialect,
         StateSnapshot: _write_snapshot,
     },

@@ -89,6 +89,7 @@ class Copier:
         for kind in _ATOMS:
             self._ways[kind] = SHARE
         self._ways |= {
+            bytearray: flat,
             list: self._list,
             dict: self._dict,
             OrderedDict: self._dict,
@@ -208,8 +209,8 @@ class Copier:
         memo[id(value)] = made
         ways = self._ways
         for key, item in value.items():
-            way = ways[type(item)]
-            made[key] = item if way is None else way(item, memo)
+            way, at = ways[type(item)], ways[type(key)]
+            made[key if at is None else at(key, memo)] = item if way is None else way(item, memo)
         return made
 
     def _set(self, value: set[Any], memo: dict[int, Any]) -> Any:
@@ -274,8 +275,10 @@ class Copier:
     def _partial(self, value: "partial[Any]", memo: dict[int, Any]) -> Any:
         known = memo.get(id(value))
         if known is None:
-            whole: tuple[Any, ...] = value.func, value.args, value.keywords
-            function, arguments, named = self._tuple(whole, memo)
+            # What is made for this alone must not be in the memo: its place is another's next.
+            way = self._ways[type(value.func)]
+            function = value.func if way is None else way(value.func, memo)
+            arguments, named = self._tuple(value.args, memo), self._dict(value.keywords, memo)
             known = memo[id(value)] = partial(function, *arguments, **named)
         return known
 

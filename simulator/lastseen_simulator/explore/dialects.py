@@ -6,7 +6,7 @@ from typing import Final, final
 import attrs
 
 from lastseen_simulator.broken import WITHOUT
-from lastseen_simulator.explore import oddspapi, polynode
+from lastseen_simulator.explore import oddspapi, polymarket_us, polynode
 from lastseen_simulator.explore.casts import Cast
 from lastseen_simulator.explore.scopes import Situation
 from lastseen_simulator.explore.worlds import World
@@ -30,5 +30,8 @@ class Explored:
 
 DIALECTS: Final[Mapping[str, Explored]] = {
     "oddspapi": Explored(cast=oddspapi.CAST, scopes=oddspapi.SCOPES, shown_in=oddspapi.SHOWN_IN),
+    "polymarket-us": Explored(
+        cast=polymarket_us.CAST, scopes=polymarket_us.SCOPES, shown_in=polymarket_us.SHOWN_IN
+    ),
     "polynode": Explored(cast=polynode.CAST, scopes=polynode.SCOPES, shown_in=polynode.SHOWN_IN),
 }

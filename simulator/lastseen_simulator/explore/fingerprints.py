@@ -56,13 +56,18 @@ _LISTED: Final[Mapping[Any, str]] = {
 class Walk:
     """One walk: what is written so far, and what was met."""
 
-    __slots__ = ("met", "names", "now", "out")
+    __slots__ = ("_writers", "met", "names", "now", "out")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, writers: "Mapping[type, Write]") -> None:
+        self._writers = writers
         self.now = now
         self.out: list[Any] = []
         self.met: dict[int, int] = {}
         self.names: dict[tuple[str, Any], int] = {}
+
+    def write(self, value: Any) -> None:
+        """Writes a value in the way of its class."""
+        self._writers[type(value)](value, self)
 
     def ahead(self, moment: float | None) -> None:
         """A moment that is waited for: once it is past, it does not matter how long ago."""
@@ -135,19 +140,15 @@ class Fingerprints:
 
     def of(self, value: Any, *, now: float) -> bytes:
         """Sixteen bytes that stand for a state at a moment."""
-        walk = Walk(now)
-        self.write(value, walk)
+        walk = Walk(now, self._writers)
+        walk.write(value)
         return hashlib.blake2b(_encode(walk.out), digest_size=16).digest()
 
     def written(self, value: Any, *, now: float) -> list[Any]:
         """What is written down of a state, for finding out why two of them differ."""
-        walk = Walk(now)
-        self.write(value, walk)
+        walk = Walk(now, self._writers)
+        walk.write(value)
         return walk.out
-
-    def write(self, value: Any, walk: Walk) -> None:
-        """Writes one value down."""
-        self._writers[type(value)](value, walk)
 
     def _writer_of(self, kind: type[Any]) -> Write:
         if issubclass(kind, self._constant):
@@ -249,19 +250,19 @@ class Fingerprints:
             if sort is not None:
                 walk.name(sort, cell.cell_contents)
             else:
-                self.write(cell.cell_contents, walk)
+                walk.write(cell.cell_contents)
 
     def _builtin(self, value: Any, walk: Walk) -> None:
         walk.out.append(value.__name__)
-        self.write(value.__self__, walk)
+        walk.write(value.__self__)
 
     def _partial(self, value: "partial[Any]", walk: Walk) -> None:
         for part in (value.func, value.args, value.keywords):
-            self.write(part, walk)
+            walk.write(part)
 
     def _method(self, value: MethodType, walk: Walk) -> None:
         walk.out.append(value.__qualname__)
-        self.write(value.__self__, walk)
+        walk.write(value.__self__)
 
 
 def _once(write: Write) -> Write:

@@ -147,8 +147,8 @@ def _load_list(part: Any, saved: Any, memo: dict[int, Any], ways: Any) -> None:
 def _load_dict(part: Any, saved: Any, memo: dict[int, Any], ways: Any) -> None:
     part.clear()
     for key, item in saved:
-        way = ways[type(item)]
-        part[key] = item if way is None else way(item, memo)
+        way, at = ways[type(item)], ways[type(key)]
+        part[key if at is None else at(key, memo)] = item if way is None else way(item, memo)
 
 
 def _load_set(part: Any, saved: Any, memo: dict[int, Any], ways: Any) -> None:

@@ -1,4 +1,4 @@
-"""The situations of OddsPapi: what each rule is about, and one with everything at once."""
+"""The situations of OddsPapi: what each rule is about, and larger ones with more at once."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -66,6 +66,7 @@ CAST: Final = Cast(
     client_prints=CLIENT_PRINTS,
     venue_copier=VENUE_COPIER,
     venue_prints=VENUE_PRINTS,
+    resumes=lambda text: "lastSeenId" in text,
 )
 
 _TWO_UNITS: Final = (("scores", "p1"), ("scores", "result"))
@@ -116,6 +117,15 @@ _HAND_OVER: Final = Situation(
     settled=1,
     bounds=Bounds(publish=1, notice=1, faults=1),
 )
+_UNDER_WAY: Final = attrs.evolve(
+    _HAND_OVER,
+    name="hand-over between two sockets, with an entry on its way",
+    under_way=True,
+    bounds=Bounds(notice=1, faults=1),
+)
+_ONE_INTERLEAVED: Final = attrs.evolve(
+    _INTERLEAVED, name="live entries of one unit between replayed ones", units=(("scores", "p1"),)
+)
 _LAG: Final = Situation(
     name="snapshots that say how old they are, and may lag",
     gateway={"as_of": True},
@@ -151,17 +161,15 @@ _EVERYTHING: Final = Situation(
 
 _NARROW: Final = (
     _RESTART,
-    _INTERLEAVED,
+    _ONE_INTERLEAVED,
     _DOUBT,
     _CRASH,
-    _TWO_CHANNELS,
     _STATE_LOST,
-    _HAND_OVER,
+    _UNDER_WAY,
     _LAG,
     _BREAKS,
     _POISON,
     _CRAMPED,
-    _SHORT_BUFFER,
 )
 
 SHOWN_IN: Final[Mapping[str, Situation]] = {
@@ -183,10 +191,15 @@ SHOWN_IN: Final[Mapping[str, Situation]] = {
 """Where a client that breaks the rule goes wrong soonest."""
 
 SCOPES: Final[Mapping[str, tuple[Situation, ...]]] = {
-    "small": (*_NARROW, _EVERYTHING),
+    "small": _NARROW,
     "medium": (
         *_NARROW,
+        _INTERLEAVED,
         _NO_HEADS,
+        _TWO_CHANNELS,
+        _HAND_OVER,
+        _SHORT_BUFFER,
+        _EVERYTHING,
         attrs.evolve(
             _RESTART,
             name="a gateway that restarts, and two faults",

@@ -5,13 +5,12 @@ is part of a state.
 """
 
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, final
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple, final
 
 import attrs
 
 from lastseen.backoff import Backoff
-from lastseen.dialect import End
 from lastseen.dialects.polynode import PolyNode
 from lastseen.effects import Close, Connect, Ping, Send
 from lastseen.events import Entry, Gap, ItemChanged
@@ -20,19 +19,15 @@ from lastseen.history_session import HistorySession
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import HistoryOptions
 from lastseen.secret import Secret
-from lastseen_simulator.effects import (
-    Abort,
-    CloseConnection,
-    HttpRequest,
-    Transmit,
-)
-from lastseen_simulator.effects import Ping as PeerPing
+from lastseen.status import Counters
+from lastseen_simulator.effects import HttpRequest
 from lastseen_simulator.explore.casts import Cast
 from lastseen_simulator.explore.clients import STILL, Still
 from lastseen_simulator.explore.copying import SHARE, Copier
 from lastseen_simulator.explore.fingerprints import Fingerprints
 from lastseen_simulator.explore.market import WALL_MS
 from lastseen_simulator.explore.oracle import Log
+from lastseen_simulator.explore.parties import Follower, Server, adds_up
 from lastseen_simulator.explore.scopes import Bounds, Situation
 from lastseen_simulator.polynode.core import PolyNodeGateway
 from lastseen_simulator.polynode.options import DEMO_KEY, PolyNodeOptions
@@ -41,7 +36,6 @@ from lastseen_simulator.polynode.truth import PolyNodeTruth
 __all__ = ["CAST", "SCOPES", "SHOWN_IN"]
 
 _NEVER_S: Final = 1e6
-_SCHEDULED_S: Final = 1e-9
 _TOLD: Final = (Entry, ItemChanged, Gap)
 _RANKS: Final = ("PENDING", "TIMED_OUT", "CONFIRMED")
 
@@ -87,24 +81,15 @@ class _Summary(NamedTuple):
 
 @final
 @attrs.define(eq=False)
-class _Client:
+class _Client(Follower):
     """One process; it keeps nothing."""
 
-    session: HistorySession
     witness: _Witness = attrs.field(factory=_Witness)
-    now: float = 0.0
     disk: None = None
     staged: None = None
-    out: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
-
-    def opened(self, number: int) -> None:
-        self.session.handle_opened(number, now=self.now)
 
     def frame(self, number: int, text: str | bytes) -> None:
         self.session.handle_frames(number, (text,), now=self.now)
-
-    def closed(self, number: int, code: int | None) -> None:
-        self.session.handle_closed(number, End(code=code), now=self.now)
 
     def take(self) -> None:
         """The application takes events up to one that it acts on, and is done with it."""
@@ -113,14 +98,6 @@ class _Client:
             self.session.handle_processed(events[0], now=self.now)
             if isinstance(events[0], _TOLD):
                 break
-
-    def sleep(self, seconds: float) -> None:
-        """Time passes, to the next deadline at most."""
-        deadline = self.session.poll_deadline()
-        self.now += seconds
-        if deadline is not None and deadline.at <= self.now + _SCHEDULED_S:
-            self.now = max(self.now, deadline.at)
-            self.session.handle_deadline(now=self.now)
 
     def work(self) -> None:
         """Does what the session asks for; what concerns others goes to `out`."""
@@ -138,30 +115,15 @@ class _Client:
                     case _:
                         raise AssertionError(f"no driver for {effect}")
 
-    def deadline(self) -> float | None:
-        deadline = self.session.poll_deadline()
-        return None if deadline is None else max(0.0, deadline.at - self.now)
-
     def summary(self, _: tuple[str, ...]) -> _Summary:
         status = self.session.status()
-        rows = self.session.counters().values()
+        rows: Collection[Counters] = self.session.counters().values()
         return _Summary(
             drained=self.session.waiting == 0,
             connected=status.connected,
             connections=status.connections,
             stopped=self.session.stopped,
-            conserved=all(
-                row.received
-                == row.applied
-                + row.duplicate
-                + row.buffered
-                + row.held
-                + row.discarded
-                + row.malformed
-                + row.quarantined
-                + row.dropped
-                for row in rows
-            ),
+            conserved=adds_up(rows),
             events=dict(self.witness.events),
             items={key: tuple(states) for key, states in self.witness.items.items()},
             gaps=self.witness.gaps,
@@ -170,64 +132,26 @@ class _Client:
 
 @final
 @attrs.define(eq=False)
-class _Venue:
+class _Venue(Server):
     """One gateway in which nothing happens but what is asked for."""
 
     gateway: PolyNodeGateway
-    now: float = 0.0
-    out: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
 
     def connected(self, number: int) -> None:
         http = HttpRequest(method="GET", path="/ws", query=(("key", DEMO_KEY),))
-        self._do(lambda: self.gateway.handle_upgrade(number, http, now=self.now))
-        self._do(lambda: self.gateway.handle_connected(number, now=self.now))
+        self.act(lambda: self.gateway.handle_upgrade(number, http, now=self.now))
+        self.act(lambda: self.gateway.handle_connected(number, now=self.now))
 
     def frame(self, number: int, text: str) -> None:
-        self._do(lambda: self.gateway.handle_frame(number, text, now=self.now))
-
-    def gone(self, number: int) -> None:
-        self._do(lambda: self.gateway.handle_disconnected(number, now=self.now))
+        self.act(lambda: self.gateway.handle_frame(number, text, now=self.now))
 
     def publish(self, channel: str, unit: str, version: int) -> list[tuple[str, str]]:
         """Publishes an event about a transaction; returns its name, for no epoch."""
         del version
         members = {"tx_hash": unit}
         ids: list[tuple[str, str]] = []
-        self._do(lambda: ids.append(("", self.gateway.publish(channel, members, now=self.now))))
+        self.act(lambda: ids.append(("", self.gateway.publish(channel, members, now=self.now))))
         return ids
-
-    def restart(self) -> None:
-        self._do(lambda: self.gateway.restart(announce=False, now=self.now))
-
-    def tick(self, seconds: float) -> None:
-        self.now += seconds
-        deadline = self.gateway.poll_deadline()
-        if deadline is not None and deadline[0] <= self.now + _SCHEDULED_S:
-            self.now = max(self.now, deadline[0])
-            self._do(lambda: self.gateway.handle_deadline(now=self.now))
-
-    def deadline(self) -> float | None:
-        deadline = self.gateway.poll_deadline()
-        return None if deadline is None else max(0.0, deadline[0] - self.now)
-
-    def logged_in(self) -> tuple[int, ...]:
-        return ()
-
-    def _do(self, what: Callable[[], object]) -> None:
-        what()
-        while effects := self.gateway.poll_effects():
-            for effect in effects:
-                match effect:
-                    case Transmit():
-                        self.out.append(("transmit", effect.connection, effect.data))
-                    case CloseConnection():
-                        self.out.append(("end", effect.connection, effect.code))
-                    case Abort():
-                        self.out.append(("end", effect.connection, 1006))
-                    case PeerPing():
-                        self.gateway.handle_pong(effect.connection, now=self.now)
-                    case _:
-                        raise AssertionError(f"no network for {effect}")
 
 
 def _open(situation: Situation) -> _Venue:
@@ -330,7 +254,6 @@ CAST: Final = Cast(
     client_prints=_CLIENT_PRINTS,
     venue_copier=_VENUE_COPIER,
     venue_prints=_VENUE_PRINTS,
-    repeats=False,
 )
 
 _HASH: Final = "0x" + "ab" * 32
@@ -338,6 +261,7 @@ _HASH: Final = "0x" + "ab" * 32
 _ITEM: Final = Situation(
     name="one settlement and its confirmation",
     units=(("settlement", _HASH), ("status_update", _HASH)),
+    once=True,
     bounds=Bounds(publish=2, drop=1, faults=1),
 )
 

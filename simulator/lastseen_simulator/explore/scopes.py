@@ -31,9 +31,11 @@ class Situation:
     """A client, a gateway and their bounds.
 
     `units` are what may be published, by channel. With `settled` the client begins in sync, so many
-    entries having reached it; else it has just started. `state_lost`: after a crash only the
+    entries having reached it, and one more being on its way with `under_way`; else it has just
+    started. `state_lost`: after a crash only the
     position is there. `poison`: every connection that resumes ends right after its `login_ok`, for
-    ever. `client` and `gateway` are options that differ from the defaults.
+    ever. With `once` no unit is published twice. `client` and `gateway` are options that differ
+    from the defaults.
     """
 
     name: str
@@ -42,8 +44,10 @@ class Situation:
     client: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     gateway: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     settled: int | None = None
+    under_way: bool = False
     state_lost: bool = False
     poison: bool = False
+    once: bool = False
 
     @property
     def channels(self) -> tuple[str, ...]:

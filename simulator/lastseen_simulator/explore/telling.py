@@ -27,9 +27,10 @@ _UNIT_CHARACTERS: Final = 12
 def describe(action: Action, world: World) -> str:
     """One step in one sentence."""
     match action:
-        case ("settle", count):
+        case ("settle", count, under_way):
             entries = "one entry has" if count == 1 else f"{count or 'no'} entries have"
-            return f"a client has started and is in sync; {entries} reached it"
+            another = ", and another is on its way" if under_way else ""
+            return f"a client has started and is in sync; {entries} reached it{another}"
         case ("open", number):
             return f"connection {number} opens and logs in"
         case ("deliver", number, item) if item < 0:

@@ -32,7 +32,7 @@ from lastseen_simulator.market import Market
 from lastseen_simulator.market.ledger import Ledger
 from lastseen_simulator.truth import TruthLog
 
-__all__ = ["VENUE_COPIER", "VENUE_PRINTS", "Venue"]
+__all__ = ["VENUE_COPIER", "VENUE_PRINTS", "Venue", "write_alarms"]
 
 _RECORDS_MAX: Final = 32
 """More than one call of the gateway writes."""
@@ -208,10 +208,10 @@ def _write_outgoing(out: Outgoing, walk: Walk) -> None:
 def _write_ledger(ledger: Ledger, walk: Walk) -> None:
     """Only what is published changes, so the sections of these channels say all."""
     for channel in ("fixtures", "scores"):
-        VENUE_PRINTS.write(ledger.tables[channel], walk)
+        walk.write(ledger.tables[channel])
 
 
-def _write_alarms(alarms: Any, walk: Walk) -> None:
+def write_alarms(alarms: Any, walk: Walk) -> None:
     """The order in which they were set counts, the numbers it is made of do not."""
     for at, _, alarm in sorted(getattr(alarms, "_heap"), key=lambda each: each[:2]):  # noqa: B009
         walk.ahead(at)
@@ -224,14 +224,14 @@ def _write_epoch(epoch: Epoch, walk: Walk) -> None:
     for channel in CHANNELS:
         journal = epoch.journals[channel]
         if journal.head is not None:
-            VENUE_PRINTS.write(journal, walk)
+            walk.write(journal)
 
 
 def _write_history(history: History, walk: Walk) -> None:
     """What a picture of the past would say of its own age."""
     for change in getattr(history, "_changes"):  # noqa: B009
         walk.out.append(change.undo.channel)
-        VENUE_PRINTS.write(change.heads_before, walk)
+        walk.write(change.heads_before)
 
 
 VENUE_PRINTS: Final = Fingerprints(
@@ -261,7 +261,7 @@ VENUE_PRINTS: Final = Fingerprints(
         Entry: _write_entry,
         Outgoing: _write_outgoing,
         Ledger: _write_ledger,
-        Alarms: _write_alarms,
+        Alarms: write_alarms,
         Epoch: _write_epoch,
         History: _write_history,
     },

@@ -11,29 +11,20 @@ import msgspec
 
 from lastseen.events import Entry, Event, StatusChanged
 
-__all__ = ["Witness"]
+__all__ = ["Attempts", "Witness"]
 
 _SYNCED: Final = "SYNCED"
 _ROUNDING_S: Final = 1e-6
 
 
 @attrs.define(eq=False)
-class Witness:
-    """One process, from its start.
-
-    `told` is the last status of each channel that the application took; `disclosed` the newest id
-    of each channel and epoch that the frames of the counting connection spoke of.
-    """
+class Attempts:
+    """The connections of one process, from its start: which one counts, and who came too soon."""
 
     base_s: float
     cap_s: float
     stable_after_s: float
-    told: dict[str, str] = attrs.field(factory=dict[str, str])
-    disclosed: dict[tuple[str, str], tuple[int, int]] = attrs.field(
-        factory=dict[tuple[str, str], tuple[int, int]]
-    )
     owner: int | None = None
-    epoch: str | None = None
     logged_in_at: float | None = None
     failures: int = 0
     """Attempts since a connection was last good."""
@@ -43,26 +34,10 @@ class Witness:
     """The attempt that is under way."""
     problems: list[str] = attrs.field(factory=list[str])
     """What is wrong, since somebody last looked."""
-    _before: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
 
-    def saw_frame(self, number: int, text: str | bytes, *, now: float) -> None:
-        """A frame is about to be handed in."""
-        frame = _decoded(text)
-        kind = frame.get("type")
-        resume = frame.get("resume")
-        if kind == "login_ok" and isinstance(resume, dict):
-            members = cast("dict[str, Any]", resume)
-            self.owner, self.epoch = number, str(members["serverEpoch"])
-            self.candidate = None
-            self.logged_in_at = now
-            self._disclose(members.get("serverEntryIds"))
-        elif number == self.owner and kind == "reconnect":
-            self._end(planned=True, now=now)
-        elif number == self.owner and kind == "snapshot_required":
-            self.epoch = str(frame["serverEpoch"])
-            self._disclose(frame.get("serverEntryIds"))
-        elif number == self.owner and "entryId" in frame:
-            self._disclose({frame["channel"]: frame["entryId"]})
+    def saw_login(self, number: int, *, now: float) -> None:
+        """From here on this connection counts."""
+        self.owner, self.candidate, self.logged_in_at = number, None, now
 
     def saw_connect(self, number: int, *, now: float) -> None:
         """The client begins an attempt."""
@@ -73,6 +48,61 @@ class Witness:
         self.floor_at = None
         self.candidate = number
 
+    def saw_end(self, number: int, *, planned: bool = False, now: float) -> None:
+        """A connection, or an attempt, is over for the client."""
+        if number == self.owner:
+            self.owner = None
+            self.over(planned=planned, now=now)
+        elif number == self.candidate:
+            self.candidate = None
+            self.over(planned=False, now=now)
+
+    def over(self, *, planned: bool, now: float) -> None:
+        """From here on the next attempt waits; one that waits already, or is under way, stays."""
+        if self.logged_in_at is not None and now - self.logged_in_at >= self.stable_after_s:
+            self.failures = 0
+        if self.candidate is None:
+            # The candidate of a hand-over is on probation only once it has logged in.
+            self.logged_in_at = None
+        if self.floor_at is not None or self.candidate is not None:
+            return
+        wait_s = min(self.cap_s, self.base_s * 2 ** min(self.failures, 20)) / 2
+        self.floor_at = now if planned and not self.failures else now + wait_s
+
+
+@attrs.define(eq=False)
+class Witness(Attempts):
+    """Reads what the connection that counts says, too.
+
+    `told` is the last status of each channel that the application took; `disclosed` the newest id
+    of each channel and epoch that the frames of the counting connection spoke of.
+    """
+
+    told: dict[str, str] = attrs.field(factory=dict[str, str])
+    disclosed: dict[tuple[str, str], tuple[int, int]] = attrs.field(
+        factory=dict[tuple[str, str], tuple[int, int]]
+    )
+    epoch: str | None = None
+    _before: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
+
+    def saw_frame(self, number: int, text: str | bytes, *, now: float) -> None:
+        """A frame is about to be handed in."""
+        frame = _decoded(text)
+        kind = frame.get("type")
+        resume = frame.get("resume")
+        if kind == "login_ok" and isinstance(resume, dict):
+            members = cast("dict[str, Any]", resume)
+            self.saw_login(number, now=now)
+            self.epoch = str(members["serverEpoch"])
+            self._disclose(members.get("serverEntryIds"))
+        elif number == self.owner and kind == "reconnect":
+            self.over(planned=True, now=now)
+        elif number == self.owner and kind == "snapshot_required":
+            self.epoch = str(frame["serverEpoch"])
+            self._disclose(frame.get("serverEntryIds"))
+        elif number == self.owner and "entryId" in frame:
+            self._disclose({frame["channel"]: frame["entryId"]})
+
     def saw_fence_broken(self, number: int) -> None:
         """An entry of a connection that does not count was accepted."""
         self.problems.append(f"INV-S7: an entry of connection {number} counts, which is replaced")
@@ -81,15 +111,6 @@ class Witness:
         """The client asks for a snapshot."""
         if self.owner is None:
             self.problems.append("INV-S8: a snapshot is asked for without a login before it")
-
-    def saw_end(self, number: int, *, now: float) -> None:
-        """A connection, or an attempt, is over for the client."""
-        if number == self.owner:
-            self.owner = None
-            self._end(planned=False, now=now)
-        elif number == self.candidate:
-            self.candidate = None
-            self._end(planned=False, now=now)
 
     def saw_event(self, event: Event, versions: dict[str, int]) -> None:
         """The application was given an event and has not acted on it."""
@@ -109,18 +130,6 @@ class Witness:
             channel = unit.partition("/")[0]
             if version < before.get(unit, version) and self.told.get(channel) == _SYNCED:
                 self.problems.append(f"INV-S6: {channel} goes back while it is called synced")
-
-    def _end(self, *, planned: bool, now: float) -> None:
-        """From here on the next attempt waits; one that waits already, or is under way, stays."""
-        if self.logged_in_at is not None and now - self.logged_in_at >= self.stable_after_s:
-            self.failures = 0
-        if self.candidate is None:
-            # The candidate of a hand-over is on probation only once it has logged in.
-            self.logged_in_at = None
-        if self.floor_at is not None or self.candidate is not None:
-            return
-        wait_s = min(self.cap_s, self.base_s * 2 ** min(self.failures, 20)) / 2
-        self.floor_at = now if planned and not self.failures else now + wait_s
 
     def _disclose(self, heads: object) -> None:
         if not isinstance(heads, dict) or self.epoch is None:

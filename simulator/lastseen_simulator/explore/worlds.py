@@ -96,8 +96,11 @@ class World:
             if not step.problems:
                 state = step.state._replace(left=situation.bounds._replace(publish=1))
                 step = self._come_to_rest(self._publish(state, channel, unit))
+        if situation.under_way and not step.problems:
+            state = step.state._replace(left=situation.bounds._replace(publish=1))
+            step = self._publish(state, channel, unit)
         state = step.state._replace(left=situation.bounds)
-        return Step(("settle", situation.settled), state, step.problems)
+        return Step(("settle", situation.settled, situation.under_way), state, step.problems)
 
     def _come_to_rest(self, step: Step) -> Step:
         """Takes fault-free steps as long as there is one to take without waiting."""
@@ -187,7 +190,7 @@ class World:
         left = state.left
         if left.publish:
             for channel, unit in situation.units:
-                if self.cast.repeats or not self._versions(state, channel, unit):
+                if not situation.once or not self._versions(state, channel, unit):
                     yield self._publish(state, channel, unit)
         if not left.faults:
             return
@@ -417,11 +420,11 @@ class World:
                     raise AssertionError(out)
         return state
 
-    def _send(self, state: State, socket: Socket | None, text: str) -> State:
+    def _send(self, state: State, socket: Socket | None, text: Any) -> State:
         if socket is None or not socket.line or ends(socket):
             return state
         state = self._play_venue(state, ("frame", socket.line, self._number(text)))
-        poisoned = self.situations[state.situation].poison and "lastSeenId" in text
+        poisoned = self.situations[state.situation].poison and self.cast.resumes(text)
         after = socket_of(state, socket.number)
         if poisoned and after is not None and not ends(after):
             state = self._play_venue(state, ("gone", socket.line))
