@@ -103,11 +103,12 @@ class StreamIntake:
 
     def restore(self, position: Position, bases: Collection[ScopeKey]) -> None:
         """Starts from a token, if the state that it describes is still there (R9)."""
-        held = ScopeKey(self._channel, None) in bases
-        if self._has_tokens and held and position.token(self._channel) is not None:
+        if ScopeKey(self._channel, None) not in bases:
+            return
+        self._begun = True
+        if self._has_tokens and position.token(self._channel) is not None:
             self.trail.keeper.start_from(position, self._channel)
             self.state = ScopeState.RESUMING
-            self._begun = True
 
     def begin(self) -> None:
         """Tells the first claim."""

@@ -437,6 +437,15 @@ def test_r9_a_stored_token_without_its_state_is_not_sent() -> None:
     assert warm.state == "synced"
 
 
+def test_what_was_missed_while_nobody_ran_is_a_gap_also_without_a_token() -> None:
+    kept = Stage(TOKENS).begin(Position(), [ScopeKey("orders", None)])
+    kept.serve(snapshot({"o-1": 1}))
+    assert (kept.state, kept.gaps) == ("synced", ["replaced"])
+    new = Stage(TOKENS).begin()
+    new.serve(snapshot({"o-1": 1}))
+    assert (new.state, new.gaps) == ("synced", [])
+
+
 def test_a_quiet_resume_is_synced_after_a_while_and_unproven() -> None:
     s = Stage(TOKENS).begin()
     s.drop(s.serve(snapshot({"o-1": 0}, token="t1")))

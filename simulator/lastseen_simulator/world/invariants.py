@@ -39,8 +39,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
         ),
         "S2": Invariant(
             "what is durable is sound at every crash point",
-            (),
-            "as S1 and S4 of each commit and each restart: OddsPapi, Polymarket US",
+            _KEPT,
+            "also as S1 and S4 of each commit and each restart",
             "explorer; `end_to_end/test_thirty_kills.py` on real disks",
         ),
         "S3": Invariant(
@@ -58,8 +58,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
         "S5": Invariant("each entry has one effect", _ALL, "", "explorer"),
         "S6": Invariant(
             "cursors and units only go forward",
-            _O,
-            "tokens have no order; the others' units by L1",
+            _KEPT,
+            "tokens have no order; PolyNode has no units but items (S12)",
             "explorer",
         ),
         "S7": Invariant("nothing is applied that was never delivered", _ALL, "", "explorer"),

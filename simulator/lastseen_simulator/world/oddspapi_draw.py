@@ -159,6 +159,9 @@ def draw_oddspapi(seed: int) -> Plan:
     if dice.chance(0.1):
         knobs.pop("sequence_restarts", None)
         actions += _another_clock(dice, dice.one_of(channels), heal_at)
+    if dice.chance(0.1):
+        knobs |= {"as_of": True, "null_heads": False}
+        actions += _old_answers(dice, dice.one_of(channels), heal_at)
     if "sequence_restarts" in knobs:
         # Numbers that begin anew and a clock that goes back give ids that are no order at all.
         actions = [each for each in actions if each.values.get("offset_ms", 0) >= 0]
@@ -202,6 +205,26 @@ def _interrupted_replay(dice: Dice, until: float) -> list[Action]:
     for number in range(dice.whole(3, 8)):
         later = round(at + 0.3 + 0.25 * number, 3)
         made.append(Action(at=later, what="publish", values={"channel": "scores"}))
+    return [each for each in made if each.at < until]
+
+
+def _old_answers(dice: Dice, channel: str, until: float) -> list[Action]:
+    """Snapshots that say how old they are, and are older than what was delivered."""
+    at = dice.between(0.2, 0.6) * until
+    stale = {
+        "kind": "stale",
+        "at": "on request *",
+        "seconds": dice.one_of((1.0, 3.0)),
+        "times": dice.whole(1, 4),
+    }
+    demand = {"kind": "snapshot_required", "reason": dice.one_of(_DEMANDS)}
+    publish = {"channel": channel, "times": dice.whole(1, 3)}
+    made = [
+        Action(at=at, what="publish", values=publish),
+        Action(at=at + 0.1, what="fault", values=stale),
+        Action(at=at + 0.2, what="fault", values=demand),
+        Action(at=at + dice.between(0.3, 1.0), what="publish", values=publish),
+    ]
     return [each for each in made if each.at < until]
 
 

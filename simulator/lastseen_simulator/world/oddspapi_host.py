@@ -201,6 +201,8 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
             self.step(
                 lambda now: self.session.handle_committed(effect.commit, trouble=trouble, now=now)
             )
+            if self.alive and self.session.status().durable != self.disk.durable.position:
+                self.watch.blame("S2", "calls durable what the disk does not have")
 
         self.disk.write(record, done)
 

@@ -4,9 +4,11 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
 from lastseen_simulator.world.menu import APPLICATION, LINK, crash, cut, ended_at, publications
-from lastseen_simulator.world.plan import Plan
+from lastseen_simulator.world.plan import Action, Plan
 from lastseen_simulator.world.secrecy import ECHO
 
 __all__ = ["draw_polymarket_us"]
@@ -55,6 +57,7 @@ _NASTY: Final[Mapping[str, tuple[Any, ...]]] = {
     "identities_max": (2, 5),
     "escalate_after": (1, 2),
 }
+_ORDERS: Final = ("o-1", "o-2", "o-3")
 _BOUNDARIES: Final = (
     "before snapshot",
     "after snapshot",
@@ -95,7 +98,8 @@ def draw_polymarket_us(seed: int) -> Plan:
     else:
         del menu["slow"]
     actions = draw_actions(dice, menu, clients=len(channels), until=heal_at)
-    actions += publications(dice, channels, heal_at, most=20, burst=4)
+    published = publications(dice, channels, heal_at, most=20, burst=4)
+    actions += [_filled(dice, each) if dice.chance(0.5) else each for each in published]
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="polymarket-us",
@@ -112,6 +116,14 @@ def draw_polymarket_us(seed: int) -> Plan:
         permanent=draw_permanent(dice, _PERMANENT, heal_at),
         actions=tuple(actions),
     )
+
+
+def _filled(dice: Dice, action: Action) -> Action:
+    """A share of an order that is there from the start, in place of another order."""
+    if action.values["channel"] != "orders":
+        return action
+    payload = {"order": {"id": dice.one_of(_ORDERS)}, "lastShares": 1}
+    return attrs.evolve(action, values={**action.values, "payload": payload})
 
 
 _FAULTS: Final[Menu] = {

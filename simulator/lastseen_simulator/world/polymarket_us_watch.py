@@ -30,6 +30,10 @@ _ITEMS: Final = {"orders": "executions", "drop_copy": "executions", "positions":
 _GOOD: Final = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
 
 
+Progress = tuple[int, str]
+"""The shares of an order that are filled, or the time of anything else."""
+
+
 @final
 @attrs.frozen(eq=False)
 class Kept:
@@ -69,6 +73,9 @@ class PolymarketUSWatch(Watch):
     _asked: dict[int, str | None] = attrs.field(factory=dict[int, str | None])
     """Connection → the token that it asked with."""
     _granted_at: float = 0.0
+    _sessions: dict[int, object] = attrs.field(factory=dict[int, object])
+    _progress: dict[str, Progress] = attrs.field(factory=dict[str, Progress])
+    """Unit → how far along it was told to be, since the last base or connection."""
     _owner: int | None = None
     _based: bool = False
     """A whole snapshot came over the present connection."""
@@ -109,6 +116,8 @@ class PolymarketUSWatch(Watch):
         self._bodies.clear()
         self._token_sent.clear()
         self._asked.clear()
+        self._sessions.clear()
+        self._progress.clear()
         self._heard_in_life.clear()
         self._fresh.clear()
         self._owner, self.claim, self._position = None, ScopeState.COLD, position
@@ -197,11 +206,18 @@ class PolymarketUSWatch(Watch):
         if self._owner != connection:
             self._owner = connection
             self._based = self._updated = False
+            self._progress.clear()
             self.sockets.good_from_now()
             self.effort.accepted(connection)
             if self.fed_since is None:
                 self.fed_since = self.clock.now
             self.seen.begun(resumes=self._token_sent.get(connection, False))
+        session = record.get("sessionId") or read.get("sessionId")
+        if session is not None and self._sessions.setdefault(connection, session) != session:
+            # The peer began anew: what it owes is owed from now on, and is not to be compared.
+            self._sessions[connection] = session
+            self._progress.clear()
+            self.effort.odd(connection)
         if (error := read.get("error")) is not None:
             self.seen.failed(error)
             self.effort.odd(connection)
@@ -261,6 +277,7 @@ class PolymarketUSWatch(Watch):
                 self._fresh.clear()
                 self.seen.gap()
             case StateSnapshot():
+                self._progress.clear()
                 self.seen.rebased()
             case _:
                 self.seen.told(event)
@@ -268,6 +285,8 @@ class PolymarketUSWatch(Watch):
     def _entry(self, entry: Entry) -> None:
         key = entry.id
         self.tally.tells(key if self.channel in EVENTS else None)
+        if isinstance(entry, StreamEntry) and entry.unit is not None and not entry.repeated:
+            self._check_progress(entry.unit, bytes(entry.raw))
         if self.channel not in EVENTS or key is None:
             return
         if key not in self._handed:
@@ -279,6 +298,19 @@ class PolymarketUSWatch(Watch):
         self._told.add(key)
         self._heard_in_life.add(key)
         self._order.append(key)
+
+    def _check_progress(self, unit: str, raw: bytes) -> None:
+        """INV-S6: what sets a unit is not behind what set it before."""
+        item = msgspec.json.decode(raw, type=dict[str, Any])
+        order = as_object(item.get("order"))
+        if order is None:
+            progress: Progress = (0, str(item.get("updateTime") or item.get("transactTime")))
+        else:
+            progress = (int(order.get("cumQty") or 0), "")
+        before = self._progress.get(unit)
+        if before is not None and progress < before:
+            self.blame("S6", f"{unit} goes back from {before} to {progress}")
+        self._progress[unit] = progress
 
     def rejected(self, entry: Entry) -> None:
         """The application cannot use an entry, which is dealt with by that."""
