@@ -8,7 +8,7 @@ WORKERS ?= 4
 KILLS ?= 30
 SEED ?= 1
 
-.PHONY: help demo test check format bench kills sdk clients soak clean
+.PHONY: help demo test check format bench kills sdk clients soak explore clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -51,6 +51,10 @@ clients-%: $(VENV)/.dev # one of them: clients-python, clients-node, clients-go,
 
 soak: $(VENV)/.dev ## long random sweeps that the test run keeps short
 	LASTSEEN_SOAK=1 $(BIN)/python -m pytest tests -m soak -q
+
+explore: $(VENV)/.dev ## look at every state of the small scopes; some minutes
+	for dialect in oddspapi polymarket-us polynode; do \
+		$(BIN)/lastseen explore --dialect $$dialect --scope small || exit 1; done
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache

@@ -121,7 +121,7 @@ class Recovery:
                 # There is no rest of a replay that is over.
                 self.muddled = muddled
                 continue
-            channel.replaying = False
+            channel.replaying, channel.replayed = False, None
             held = channel.replay_hold.release()
             channel.row.held -= len(held)
             for scope in channel.scopes.values():
@@ -211,6 +211,7 @@ class Recovery:
                 # over the base that is asked for now, it would move the state back (R3, R5).
                 channel.dedup.pass_over(channel.head)
             channel.uncover()
+            channel.replayed, channel.scrambled = None, False
             self.channels.stop_replay(channel, Why.SUPERSEDED, overflow=overflow)
         channel.era += 1
         self.position.drop(channel.name)
@@ -334,7 +335,6 @@ class Recovery:
     def _resume(self, channel: Channel) -> None:
         channel.replaying = True
         channel.barrier = channel.head
-        channel.replayed, channel.scrambled = None, False
         if channel.barrier is None:
             self.position.block(channel.name)
         else:
@@ -344,6 +344,7 @@ class Recovery:
 
     def _start_cold(self, channel: Channel, *, jitter_s: float, now: float) -> None:
         self.position.drop(channel.name)
+        channel.replayed, channel.scrambled = None, False
         channel.uncover()
         for scope in channel.scopes.values():
             scope.verified = False

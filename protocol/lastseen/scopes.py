@@ -230,7 +230,7 @@ class Channel:
     replaying: bool = False
     barrier: Cursor | None = None
     replayed: Cursor | None = None
-    """The last entry of a replay that has no barrier."""
+    """The last entry of a replay that has no barrier, also of one that broke off."""
     scrambled: bool = False
     """Such a replay went back: what it left behind may be older than what it overwrote."""
     flows: bool = False

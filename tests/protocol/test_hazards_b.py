@@ -368,6 +368,26 @@ def test_interleaved_replay_without_heads_does_not_leave_an_older_value(
     assert s.score() == 13
 
 
+@pytest.mark.parametrize("before_the_drop", [[13], [13, 11]])
+def test_an_interrupted_replay_without_heads_does_not_leave_an_older_value(
+    stage: type[Stage], before_the_drop: list[int]
+) -> None:
+    """HZ-B1, INV-S10: live 13 came in a replay that broke off, and the next one repeats it."""
+    s, second = resuming(stage, head=None)
+    s.scores["A"] = 13
+    s.hear(second, *[s.update(f"100-{n}") for n in before_the_drop])
+    s.drop(second)
+    third = s.log_in(heads={})
+    s.hear(third, *[s.update(f"100-{n}") for n in (11, 12, 13)], s.rc())
+
+    assert s.state() is not ScopeState.SYNCED or s.score() == 13
+
+    s.settle(30.0)
+
+    assert s.state() is ScopeState.SYNCED
+    assert s.score() == 13
+
+
 def test_a_replay_without_heads_moves_the_cursor_only_at_its_end(stage: type[Stage]) -> None:
     """HZ-B2 without a barrier (design 5a)."""
     s, second = resuming(stage, head=None)

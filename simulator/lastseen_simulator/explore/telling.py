@@ -79,9 +79,15 @@ def members_of(finding: Finding, world: World) -> dict[str, Any]:
     }
 
 
-def _frame(text: str) -> str:
+def _frame(item: object) -> str:
     """What a frame says, as far as it matters here."""
-    frame = msgspec.json.decode(text, type=dict[str, Any])
+    if not isinstance(item, str | bytes):
+        return "the head of a success"
+    frame = msgspec.json.decode(item, type=dict[str, Any])
+    if isinstance(result := frame.get("result"), dict):
+        return _record(result)
+    if "error" in frame:
+        return "an error, which ends the stream"
     kind = frame.get("type", "")
     if "entryId" in frame:
         return f"entry {frame['entryId']} of {frame['channel']}"
@@ -92,3 +98,13 @@ def _frame(text: str) -> str:
     if kind == "snapshot_required":
         return f"snapshot_required for {', '.join(frame['channels'])}: {frame['reason']}"
     return str(kind)
+
+
+def _record(record: "dict[str, Any]") -> str:
+    """What a record of a stream says."""
+    if "snapshot" in record:
+        return f"a snapshot of {len(record['snapshot'].get('orders', ()))} orders"
+    executions = record.get("update", record).get("executions", ())
+    if executions:
+        return f"execution {', '.join(str(each['id']) for each in executions)}"
+    return "a heartbeat"

@@ -127,6 +127,10 @@ class World:
         """The gateway of a state; look, do not touch."""
         return self.kept_venues[state.venue].machine
 
+    def log(self, state: State) -> Log:
+        """What was published on the way to a state."""
+        return self._logs[state.log]
+
     def text(self, number: int) -> Any:
         """A frame or an answer, by its number."""
         return self._texts[number]

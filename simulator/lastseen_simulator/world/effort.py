@@ -59,11 +59,13 @@ class Spent:
 class _Line:
     """What is known of one socket."""
 
+    began_at: float
     told: bool = False
     odd: bool = False
     accepted: bool = False
     ended: bool = False
     said_at: float | None = None
+    half: str | None = None
     heard_at: float = 0.0
 
 
@@ -112,7 +114,7 @@ class EffortWatch(Watch):
         """INV-L5, L6: the session wants a socket."""
         self.connects += 1
         self.attempts += 1
-        self._lines[number] = _Line(heard_at=self.clock.now)
+        self._lines[number] = _Line(began_at=self.clock.now, heard_at=self.clock.now)
         if self.attempts > self.causes:
             self.blame("L5", f"connection {number} is wanted for no reason: none was lost")
         if self.calm and self._lost_at is not None:
@@ -130,7 +132,7 @@ class EffortWatch(Watch):
         self.messages += 1
         line = self._lines.get(number)
         if line is not None:
-            line.said_at = self.clock.now
+            line.said_at, line.half = self.clock.now, None
 
     def closing(self, number: int) -> None:
         """INV-L5: it ends a connection, which must have had it coming."""
@@ -148,6 +150,14 @@ class EffortWatch(Watch):
         line = self._lines.get(number)
         if line is not None:
             line.heard_at = self.clock.now
+
+    def half_answered(self, number: int, half: str) -> None:
+        """One of the two frames that answer what was asked last, in either order."""
+        line = self._lines.get(number)
+        if line is not None and line.half not in (None, half):
+            self.answered(number)
+        elif line is not None:
+            line.half = half
 
     def answered(self, number: int) -> None:
         """What was asked last has its answer."""
@@ -188,22 +198,24 @@ class EffortWatch(Watch):
         now, facts = self.clock.now, self.facts
         silent = now - line.heard_at >= facts.silence_s - _SLACK_S
         owed = line.said_at is not None and now - line.said_at >= facts.answer_s - _SLACK_S
+        # One deadline may cover the connecting and the first answer.
+        mute = not line.accepted and now - line.began_at >= facts.answer_s - _SLACK_S
         replaced = any(each > number and other.accepted for each, other in self._lines.items())
-        return line.told or line.odd or replaced or silent or owed
+        return line.told or line.odd or replaced or silent or owed or mute
 
     # When all is quiet.
 
     def check_quiet(self, before: Spent, seconds: float, *, failing: bool) -> None:
         """INV-L8: so long nothing happened, and the client did next to nothing.
 
-        Where a permanent fault keeps a request `failing`, it is repeated.
+        Where something keeps a request `failing`, it is repeated.
         """
         after = self.spent()
         fed = after.fed - before.fed
         wakes = self._rings(seconds, _WAKES_A_PING) + _WAKES_SPARE + fed
         for what, limit in (
             ("connects", 0),
-            ("messages", 0),
+            ("messages", None if failing else 0),
             # What came just before may be committed just after.
             ("commits", fed + (fed > 0)),
             ("fetches", None if failing else 0),

@@ -162,9 +162,14 @@ def draw_oddspapi(seed: int) -> Plan:
     if dice.chance(0.1):
         knobs |= {"as_of": True, "null_heads": False}
         actions += _old_answers(dice, dice.one_of(channels), heal_at)
-    if "sequence_restarts" in knobs:
-        # Numbers that begin anew and a clock that goes back give ids that are no order at all.
-        actions = [each for each in actions if each.values.get("offset_ms", 0) >= 0]
+    unnamed = not knobs.get("server_entry_ids", True) and knobs.get("replay_order") == "interleaved"
+    if "sequence_restarts" in knobs or unnamed:
+        # Numbers that begin anew and a clock that goes back give ids that are no order at all; nor
+        # can an interleaved replay without heads be told from live entries by such ids.
+        actions = [each for each in actions if not _goes_back(each)]
+    if "sequence_restarts" in knobs or any(map(_goes_back, actions)):
+        # An id that says how far a snapshot is says nothing where ids are no order.
+        knobs.pop("as_of", None)
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="oddspapi",
@@ -226,6 +231,10 @@ def _old_answers(dice: Dice, channel: str, until: float) -> list[Action]:
         Action(at=at + dice.between(0.3, 1.0), what="publish", values=publish),
     ]
     return [each for each in made if each.at < until]
+
+
+def _goes_back(action: Action) -> bool:
+    return bool(action.values.get("offset_ms", 0) < 0)
 
 
 def _another_clock(dice: Dice, channel: str, until: float) -> list[Action]:

@@ -9,8 +9,9 @@ from lastseen_simulator.world.watching import Watch
 
 __all__ = ["Fetch", "FetchWatch", "Kept"]
 
-_A_CAUSE: Final = 2
-"""Fetches of one scope that a cause may cost: a base, and the one that verifies it."""
+_A_CAUSE: Final = 3
+"""Fetches of one scope that a cause may cost: a base, one that verifies it, and another one where
+that lacks something."""
 
 _Scope = tuple[str, str | None]
 """Path, and fixture or future."""

@@ -179,8 +179,9 @@ class OddsPapiCast:
         return self.plan.channels
 
     def settles(self) -> bool:
-        """Whether a quiet client keeps its one socket."""
-        return True
+        """Whether a quiet client keeps its one socket; without room to move it goes on asking."""
+        limit = self.plan.knobs.get("connection_limit")
+        return limit is None or self.plan.clients == 1 or limit >= 2 * self.plan.clients
 
     def bound_s(self) -> float:
         """B of INV-L1: how long everything may take to be in order again."""

@@ -209,7 +209,8 @@ class PolymarketUSWatch(Watch):
             self._progress.clear()
             self.sockets.good_from_now()
             self.effort.accepted(connection)
-            if self.fed_since is None:
+            # A stream whose first word is an error was never open.
+            if self.fed_since is None and "error" not in read:
                 self.fed_since = self.clock.now
             self.seen.begun(resumes=self._token_sent.get(connection, False))
         session = record.get("sessionId") or read.get("sessionId")

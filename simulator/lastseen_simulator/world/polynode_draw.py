@@ -104,7 +104,6 @@ def draw_polynode(seed: int) -> Plan:
         settings["linger_s"] = dice.one_of((0.05, 0.5))
     if dice.chance(0.3):
         count, lookback_s = dice.one_of((1, 3)), dice.one_of((6.0, 30.0))
-        settings |= {"count_max": count, "lookback_ms": int(lookback_s * 1000)}
         knobs |= {"snapshot_count_max": count, "lookback_s": lookback_s}
     menu = dict(_FAULTS)
     if dice.chance(0.2):

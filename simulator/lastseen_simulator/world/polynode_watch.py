@@ -152,10 +152,11 @@ class PolyNodeWatch(Watch):
                 self.effort.odd(connection)
             if kind == "subscribed":
                 self._granted(connection)
+                self.effort.half_answered(connection, kind)
             elif kind == "snapshot":
                 events = list(_events_in(message))
                 self.seen.history(granted=self._live == connection)
-                self.effort.answered(connection)
+                self.effort.half_answered(connection, kind)
                 for event in events:
                     self._event(event, live=False)
             elif isinstance(kind, str) and kind not in _CONTROLS:

@@ -120,9 +120,10 @@ class PolyNodeCast:
             one_by_one=settings.get("one_by_one", False),
             linger_s=settings.get("linger_s", 0.0),
         )
+        # The client knows its plan: a peer that keeps less than it sells cannot be found out.
         account = AccountPlan(
-            snapshot_count_max=settings.get("count_max", 20),
-            lookback_ms=settings.get("lookback_ms", 30_000),
+            snapshot_count_max=self.plan.knobs.get("snapshot_count_max", 20),
+            lookback_ms=int(self.plan.knobs.get("lookback_s", 30.0) * 1000),
         )
         return PolyNodeHost(
             setting,

@@ -34,6 +34,13 @@ def test_a_program_gets_one_object_a_line() -> None:
     assert events[-1]["violation"]
 
 
+def test_a_stream_is_told_in_words_too() -> None:
+    code, output = run("--dialect", "polymarket-us", "--without", "R12")
+    assert code == 1
+    assert "connection 2 brings the head of a success" in output
+    assert output.splitlines()[-1].startswith("   =>  INV-S14")
+
+
 def test_a_search_that_is_cut_short_says_so_and_ends_with_2() -> None:
     code, output = run("--dialect", "polynode", "--scope", "small", "--states", "50")
     assert code == 2

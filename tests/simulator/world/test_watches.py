@@ -64,7 +64,7 @@ PLANTED = {
     "given up unasked": ("polynode", "L5", Mechanisms(liveness=Impatient)),
     "given up unasked, where pings are all that comes": (
         "oddspapi",
-        "L8",
+        "L5",
         Mechanisms(liveness=Impatient),
     ),
     "backoff never relaxes": ("oddspapi", "L6", Mechanisms(gate=Unforgiving)),
