@@ -21,10 +21,7 @@ from lastseen.liveness import Liveness, Pulse
 from lastseen.mechanisms import Mechanisms
 from lastseen.pages import Pages
 from lastseen.position import Cursor, Position, PositionKeeper
-from lastseen.progress import Progress
-from lastseen.secret import Secret
 from lastseen.stream_messages import StreamSnapshot
-from lastseen.tokens import TokenKeeper
 from lastseen_simulator.broken import WITHOUT
 
 __all__ = ["PLANTED"]
@@ -141,32 +138,11 @@ class NoDeadline(Lifecycle):
 
 
 @attrs.define(eq=False, repr=False)
-class LastWordCounts(Progress):
-    """Believes whatever it hears of a unit last."""
-
-    def admit(self, unit: str, progress: tuple[int, ...]) -> bool:
-        super().admit(unit, progress)
-        return True
-
-    def regressing(self, units: Mapping[str, tuple[int, ...]]) -> str | None:
-        return None
-
-
-@attrs.define(eq=False, repr=False)
 class FirstPage(Pages):
     """Takes a page for the whole."""
 
     def put(self, page: StreamSnapshot) -> StreamSnapshot | None:
         return super().put(attrs.evolve(page, last=True))
-
-
-@attrs.define(eq=False)
-class TokenOutlivesBase(TokenKeeper):
-    """Keeps the token of the base before."""
-
-    def rest(self, channel: str, token: Secret | None) -> None:
-        if token is not None:
-            super().rest(channel, token)
 
 
 def patient(**caps: Any) -> Asks[Any]:
@@ -210,9 +186,6 @@ PLANTED: Final[Mapping[str, tuple[str, Mechanisms]]] = {
     "asks wait for ever": ("polynode", Mechanisms(asks=patient)),
     "backoff reset at delivery": ("polymarket-us", WITHOUT["R12"]),
     "token resumed in vain": ("polymarket-us", WITHOUT["R13"]),
-    "units go back": ("polymarket-us", Mechanisms(progress=LastWordCounts)),
     "first page is all": ("polymarket-us", Mechanisms(pages=FirstPage)),
-    "token outlives its base": ("polymarket-us", Mechanisms(tokens=TokenOutlivesBase)),
-    "one execution remembered": ("polymarket-us", Mechanisms(identities=lambda _: Identities(1))),
 }
 """By what is wrong: whose sessions have it, and the mechanisms."""

@@ -1,10 +1,11 @@
 """A schedule in words: one numbered line a step, for whoever has to understand it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from lastseen.shapes import as_object
 from lastseen_simulator.explore.search import Finding
 from lastseen_simulator.explore.states import Action
 from lastseen_simulator.explore.worlds import World
@@ -84,7 +85,7 @@ def _frame(item: object) -> str:
     if not isinstance(item, str | bytes):
         return "the head of a success"
     frame = msgspec.json.decode(item, type=dict[str, Any])
-    if isinstance(result := frame.get("result"), dict):
+    if (result := as_object(frame.get("result"))) is not None:
         return _record(result)
     if "error" in frame:
         return "an error, which ends the stream"
@@ -100,7 +101,7 @@ def _frame(item: object) -> str:
     return str(kind)
 
 
-def _record(record: "dict[str, Any]") -> str:
+def _record(record: Mapping[str, Any]) -> str:
     """What a record of a stream says."""
     if "snapshot" in record:
         return f"a snapshot of {len(record['snapshot'].get('orders', ()))} orders"

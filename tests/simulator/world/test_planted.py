@@ -13,7 +13,6 @@ SEEDS = 100
 RARE = {
     "asks wait for ever": 667,
     "token resumed in vain": 292,
-    "units go back": 1115,
 }
 """What a hundred seeds need not find, by the first seed that does; a sweep has two thousand."""
 
