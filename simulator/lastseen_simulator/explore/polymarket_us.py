@@ -4,6 +4,8 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from lastseen.accounts import AccountLimits
 from lastseen.backoff import Backoff
 from lastseen.budget import Budget
@@ -347,22 +349,32 @@ _DROP_COPY: Final = Situation(
 _EVERYTHING: Final = Situation(
     name="orders, and everything at once",
     units=_ORDERS,
-    bounds=Bounds(publish=2, drop=1, crash=1, restart=1, faults=2),
+    bounds=Bounds(publish=1, drop=1, crash=1, restart=1, faults=1),
 )
 
 SHOWN_IN: Final[Mapping[str, Situation]] = {"R12": _BREAKS, "R13": _POISON}
 
+_NARROW: Final = (
+    _CUT,
+    _FORGETS,
+    _REFUSES,
+    _CRASH,
+    _STATE_LOST,
+    _PERIODIC,
+    _BREAKS,
+    _POISON,
+    _DROP_COPY,
+    _EVERYTHING,
+)
+
 SCOPES: Final[Mapping[str, tuple[Situation, ...]]] = {
-    "small": (
-        _CUT,
-        _FORGETS,
-        _REFUSES,
-        _CRASH,
-        _STATE_LOST,
-        _PERIODIC,
-        _BREAKS,
-        _POISON,
-        _DROP_COPY,
-        _EVERYTHING,
-    )
+    "small": _NARROW,
+    "medium": (
+        *_NARROW,
+        attrs.evolve(
+            _EVERYTHING,
+            name="orders, and everything at once, and two faults",
+            bounds=_EVERYTHING.bounds._replace(publish=2, faults=2),
+        ),
+    ),
 }
