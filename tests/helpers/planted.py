@@ -187,5 +187,6 @@ PLANTED: Final[Mapping[str, tuple[str, Mechanisms]]] = {
     "backoff reset at delivery": ("polymarket-us", WITHOUT["R12"]),
     "token resumed in vain": ("polymarket-us", WITHOUT["R13"]),
     "first page is all": ("polymarket-us", Mechanisms(pages=FirstPage)),
+    "one execution remembered": ("polymarket-us", Mechanisms(identities=lambda _: Identities(1))),
 }
 """By what is wrong: whose sessions have it, and the mechanisms."""

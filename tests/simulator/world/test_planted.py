@@ -12,6 +12,7 @@ from lastseen_simulator.world.world import play
 SEEDS = 100
 RARE = {
     "asks wait for ever": 667,
+    "one execution remembered": 317,
     "token resumed in vain": 292,
 }
 """What a hundred seeds need not find, by the first seed that does; a sweep has two thousand."""
