@@ -42,8 +42,9 @@ async def test_the_library_goes_on_from_its_file(
     exec(compile(PROGRAMS[0], "page", "exec"), names)
     printed: list[str] = []
     async with open_gateway(GatewayOptions(as_of=True), seed=3) as gateway:
-        for _ in range(2):
-            with trio.fail_after(PATIENCE_S):
+        with trio.fail_after(PATIENCE_S):
+            # On a busy machine a life may be over before a cursor was durable.
+            while len(printed) < 2 or printed[-1].startswith("resuming nothing"):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(names["follow"], gateway.ws_url, DEMO_KEY)
                     printed.append("")
@@ -53,7 +54,7 @@ async def test_the_library_goes_on_from_its_file(
                     nursery.cancel_scope.cancel()
 
     assert printed[0].startswith("resuming nothing\n")
-    assert printed[1].startswith("resuming {'")
+    assert printed[-1].startswith("resuming {'")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def forms_of(key: str) -> tuple[str, ...]:
     """How a key may look: plain, percent-encoded, in base64 at any offset, and in hexadecimal.
 
     >>> [each for each in forms_of("a/b") if "%" in each or each == "612f62"]
-    ['a%2Fb', '612f62']
+    ['612f62', 'a%2Fb']
     """
     raw = key.encode()
     forms = {key, quote(key, safe=""), raw.hex()}
