@@ -38,10 +38,9 @@ class Calm(Protocol):
 def watch_quiet(world: Calm) -> None:
     """INV-L8: nothing happens for a while, and no client does more than ping, nor grows."""
     seconds = LONG_QUIET_S if world.plan.seed % _LONG_EACH == 0 else QUIET_S
-    permanent = world.plan.permanent
-    # Where caps are so small that an answer never fits, it is asked for until it is too old.
-    nasty = world.plan.settings.get("nasty", False)
-    failing = nasty or (permanent is not None and world.cast.fails(permanent))
+    failing = world.plan.permanent is not None and world.cast.fails(world.plan.permanent)
+    # A history that never fits is asked for until it is too old.
+    cramped = world.plan.dialect == "polynode" and bool(world.plan.settings.get("nasty"))
     world.until(world.clock.now + max(watch.effort.facts.settle_s for watch in world.watches))
     before = [watch.effort.spent() for watch in world.watches]
     world.until(world.clock.now + seconds / 2)
@@ -49,7 +48,7 @@ def watch_quiet(world: Calm) -> None:
     middle = [watch.effort.spent() for watch in world.watches]
     world.until(world.clock.now + seconds / 2)
     for client, watch in enumerate(world.watches):
-        watch.effort.check_quiet(before[client], seconds, failing=failing)
+        watch.effort.check_quiet(before[client], seconds, failing=failing, cramped=cramped)
         grown = things_in(world.hosts[client].session) - sizes[client]
         # A peer that says something rarely has said it for the first time.
         known = middle[client].fed > before[client].fed or middle[client].fed == watch.effort.fed

@@ -205,22 +205,25 @@ class EffortWatch(Watch):
 
     # When all is quiet.
 
-    def check_quiet(self, before: Spent, seconds: float, *, failing: bool) -> None:
+    def check_quiet(
+        self, before: Spent, seconds: float, *, failing: bool, cramped: bool = False
+    ) -> None:
         """INV-L8: so long nothing happened, and the client did next to nothing.
 
-        Where something keeps a request `failing`, it is repeated.
+        Where a permanent fault keeps a request `failing`, it is repeated; a `cramped` client asks
+        again for what it had no room for.
         """
         after = self.spent()
         fed = after.fed - before.fed
         wakes = self._rings(seconds, _WAKES_A_PING) + _WAKES_SPARE + fed
         for what, limit in (
             ("connects", 0),
-            ("messages", None if failing else 0),
+            ("messages", None if cramped else 0),
             # What came just before may be committed just after.
             ("commits", fed + (fed > 0)),
             ("fetches", None if failing else 0),
             ("pings", self._rings(seconds, 1)),
-            ("wakes", None if failing else wakes),
+            ("wakes", None if failing or cramped else wakes),
         ):
             count = getattr(after, what) - getattr(before, what)
             if limit is not None and count > limit:
