@@ -6,7 +6,6 @@ never written to (HZ-E8). What the disk does not let us write leaves the file as
 next write tries again (HZ-E9).
 """
 
-import hashlib
 import hmac
 import os
 import shutil
@@ -45,6 +44,8 @@ _TRIES = 4
 
 _NOTHING = 1
 """A file of one byte is an empty one to SQLite, and its log a stray one, which it deletes."""
+
+_FINGERPRINT_BYTES = 3
 
 _Images = dict[ScopeName, ScopeImage]
 _Judge = Callable[[Meta], None]
@@ -229,7 +230,7 @@ class StateFile:
             endpoint=_text(binding.endpoint),
             subscription=_text(binding.subscription),
             salt=salt,
-            account=_digest(binding.account, salt),
+            account=_fingerprint(binding.account, salt),
             writer=self._writer,
             position=Position().to_json(),
         )
@@ -321,7 +322,7 @@ class _MovedError(Exception):
 
 
 def _judge(binding: Binding, meta: Meta) -> None:
-    account = _digest(binding.account, meta.salt)
+    account = _fingerprint(binding.account, meta.salt)
     differs = {
         "dialect": meta.dialect != _text(binding.name),
         "endpoint": meta.endpoint != _text(binding.endpoint),
@@ -333,9 +334,13 @@ def _judge(binding: Binding, meta: Meta) -> None:
         raise UnfitError(f"belongs to another {' and another '.join(names)}")
 
 
-def _digest(account: Secret, salt: bytes) -> bytes:
+def _fingerprint(account: Secret, salt: bytes) -> bytes:
+    """Tells one account's key from another's, and no more than these few bits about it.
+
+    However long somebody tries: of the keys that could be it, one in sixteen million is left over.
+    """
     key = account.reveal().encode("utf-8", "surrogatepass")
-    return hashlib.scrypt(key, salt=salt, n=1 << 14, r=8, p=1, maxmem=1 << 26, dklen=32)
+    return hmac.digest(salt, key, "sha256")[:_FINGERPRINT_BYTES]
 
 
 def _text(text: str) -> str:

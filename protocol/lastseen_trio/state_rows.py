@@ -85,8 +85,8 @@ class StoredScope(NamedTuple):
 class Meta:
     """The one row about the whole: what it belongs to, who wrote it last, and what must be there.
 
-    `salt` and `account` stand for the account's key, which is in the file in no form that could be
-    turned back. `writer` is drawn whenever the file is opened, so that no two writes bear the same
+    `salt` and `account` stand for the account's key: a fingerprint so short that no search could
+    turn it back. `writer` is drawn whenever the file is opened, so that no two writes bear the same
     `writer` and `generation`.
     """
 

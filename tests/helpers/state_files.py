@@ -1,13 +1,11 @@
 """What the tests of the state file have in common: a binding, changes, and a look inside."""
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-import pytest
 
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.position import Position
@@ -71,12 +69,3 @@ def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
     finally:
         connection.close()
     return found
-
-
-def make_digest_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that open files by the thousand, each of which is to take its time over a key."""
-
-    def quick(key: bytes, *, salt: bytes, **_: int) -> bytes:
-        return hashlib.sha256(salt + key).digest()
-
-    monkeypatch.setattr(hashlib, "scrypt", quick)

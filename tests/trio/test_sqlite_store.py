@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from state_files import KEY, binding, make_digest_quick, position, query
+from state_files import KEY, binding, position, query
 
 from lastseen.errors import LocalProtocolError
 from lastseen.events import Entry, Proof, StateSnapshot
@@ -21,8 +21,7 @@ PATIENCE_S = 60.0
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_digest_quick(monkeypatch)
+def path(tmp_path: Path) -> Path:
     return tmp_path / "feed.db"
 
 

@@ -16,7 +16,7 @@ import attrs
 import pytest
 import sqlite_disk
 from sqlite_disk import Delete, LostSync, Note, Operation, Sync, Truncate, Write
-from state_files import binding, make_digest_quick
+from state_files import binding
 
 from lastseen.position import Position
 from lastseen.replica import ReplicaChanges, ScopeImage, ScopeName, Unit
@@ -34,11 +34,6 @@ SECTOR = 512
 
 State = dict[ScopeName, ScopeImage]
 Files = dict[str, bytes]
-
-
-@pytest.fixture(autouse=True)
-def _quick_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_digest_quick(monkeypatch)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import attrs
 import pytest
 import sqlite_disk
 from sqlite_disk import Disk, LostSync, Open, Operation, Refusal, Sync, Truncate, Write
-from state_files import SCORES, binding, changes, image, make_digest_quick, position, query
+from state_files import SCORES, binding, changes, image, position, query
 
 from lastseen.replica import ScopeImage, Unit
 from lastseen_trio import state_file
@@ -28,8 +28,7 @@ HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_digest_quick(monkeypatch)
+def path(tmp_path: Path) -> Path:
     return tmp_path / "feed.db"
 
 
