@@ -2,7 +2,7 @@
 
 from typing import final
 
-import attrs
+import msgspec
 
 from lastseen.position import Position
 from lastseen.secret import Secret
@@ -24,8 +24,7 @@ __all__ = [
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Connect:
+class Connect(msgspec.Struct, frozen=True, kw_only=True):
     """Open a socket; one deadline over TCP, TLS and upgrade (HZ-K9).
 
     `query` goes to the end of the address; a `Secret` in it is revealed on the wire only (HZ-K3).
@@ -37,8 +36,7 @@ class Connect:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """Send one text frame; it may contain the key, so it is a `Secret` until it leaves."""
 
     connection: int
@@ -46,16 +44,14 @@ class Send:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Ping:
+class Ping(msgspec.Struct, frozen=True, kw_only=True):
     """Send a WebSocket ping; report the pong with `handle_alive`."""
 
     connection: int
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Close:
+class Close(msgspec.Struct, frozen=True, kw_only=True):
     """End a socket and report `handle_closed`; without waiting for the peer when `abandon`."""
 
     connection: int
@@ -65,8 +61,7 @@ class Close:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP GET below the REST base; a `Secret` in the query is revealed on the wire only."""
 
     path: str
@@ -75,8 +70,7 @@ class Request:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class FetchSnapshot:
+class FetchSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Perform these requests in order and report them all, or the first failure, at once.
 
     `timeout_s` is one deadline over all of them.
@@ -88,16 +82,14 @@ class FetchSnapshot:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class CancelFetch:
+class CancelFetch(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to this fetch is of no use any more; it may be abandoned."""
 
     fetch: int
 
 
 @final
-@attrs.frozen(kw_only=True)
-class StreamRequest:
+class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP POST whose answer is a stream; a `Secret` is revealed on the wire only.
 
     Host, framing and `Accept-Encoding` are the driver's. `body` may hold a resume token.
@@ -110,8 +102,7 @@ class StreamRequest:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Subscribe:
+class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     """Send the request on an open connection, and report the answer's head (`handle_answered`)."""
 
     connection: int
@@ -119,8 +110,7 @@ class Subscribe:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class FetchToken:
+class FetchToken(msgspec.Struct, frozen=True, kw_only=True):
     """Obtain a bearer token for the account, and report it with `handle_token`."""
 
     fetch: int
@@ -128,8 +118,7 @@ class FetchToken:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Make this position durable together with the state it describes (R6); then report it."""
 
     commit: int

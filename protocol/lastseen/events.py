@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping
 from enum import Enum
 from typing import Any, final
 
-import attrs
 import msgspec
 
 from lastseen.lifecycle import ItemKey, ItemState
@@ -89,9 +88,19 @@ class Entry(msgspec.Struct, kw_only=True, gc=False, eq=False):
         return decode_payload(self.raw, self.encoding)
 
 
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """What has rows: unit keys and their values. They may be many, so a repr counts them."""
+
+    rows: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        others = (name for name in self.__struct_fields__ if name != "rows")
+        members = "".join(f", {name}={getattr(self, name)!r}" for name in others)
+        return f"{type(self).__name__}(rows=<{len(self.rows)} rows>{members})"
+
+
 @final
-@attrs.frozen(kw_only=True)
-class StateSnapshot:
+class StateSnapshot(Rows, frozen=True, kw_only=True):
     """The complete present state of a scope: replace, never merge (HZ-C7), and at once (INV-S9).
 
     `rows` maps unit keys to values. `overlay` holds entries that were applied before and are newer
@@ -102,7 +111,6 @@ class StateSnapshot:
 
     channel: str
     entity: str | None
-    rows: Mapping[str, Any] = attrs.field(repr=lambda rows: f"<{len(rows)} rows>")
     overlay: tuple[Entry, ...] = ()
     entities: frozenset[str] | None = None
     proof: Proof = Proof.UNPROVEN
@@ -110,8 +118,7 @@ class StateSnapshot:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class StatusChanged:
+class StatusChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A scope's claim rose or fell; a fall overtakes every entry that waits (design §5)."""
 
     channel: str
@@ -121,8 +128,7 @@ class StatusChanged:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class LoggedIn:
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     """A connection became the owner. `resumed` channels sent a cursor that the peer may replay."""
 
     connection: int
@@ -152,8 +158,7 @@ class Failure(Enum):
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Disconnected:
+class Disconnected(msgspec.Struct, frozen=True, kw_only=True):
     """A connection ended or failed; `retry_in_s` is None when another one carries on."""
 
     connection: int
@@ -164,8 +169,7 @@ class Disconnected:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Stopped:
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     """The session is over: closed by the application, or by something no retry can mend."""
 
     failure: Failure | None
@@ -223,8 +227,7 @@ class AnomalyCode(Enum):
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Anomaly:
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """Something odd, the `count`-th of its kind; repeats are told at powers of two only."""
 
     code: AnomalyCode
@@ -245,8 +248,7 @@ class Why(Enum):
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Discarded:
+class Discarded(msgspec.Struct, frozen=True, kw_only=True):
     """An entry was not handed on; told only when `SessionOptions.report_discarded` asks for it."""
 
     channel: str
@@ -255,8 +257,7 @@ class Discarded:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class DurabilityChanged:
+class DurabilityChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Commits began to fail, or work again; meanwhile a restart starts from the last one that did.
 
     A fall overtakes every entry that waits, as a claim's does.
@@ -268,8 +269,7 @@ class DurabilityChanged:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """A position became durable with its state; told only with `SessionOptions.report_commits`."""
 
     position: Position
@@ -308,8 +308,7 @@ class ItemChanged(msgspec.Struct, kw_only=True, frozen=True, gc=False, eq=False)
 
 
 @final
-@attrs.frozen(kw_only=True)
-class HistoryApplied:
+class HistoryApplied(msgspec.Struct, frozen=True, kw_only=True):
     """Recent events were merged into what was known: `new` of them nobody had told us before.
 
     Never a state: what it leaves out is not gone (HZ-G18). `subscription` is None when nobody can
@@ -345,8 +344,7 @@ class GapReason(Enum):
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Events between these moments of the server's clock, in epoch ms, may be missing.
 
     None is a bound that nobody knows; `subscription` is None when all may miss some. That no gap is
@@ -360,8 +358,7 @@ class Gap:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Queued:
+class Queued(msgspec.Struct, frozen=True, kw_only=True):
     """The account allows no more now: this stream waits in order, `ahead` of it so many others.
 
     Told when the wait begins; `streams` wait for one to end, `messages` for the rate to allow one.
@@ -372,8 +369,7 @@ class Queued:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Subscribed:
+class Subscribed(msgspec.Struct, frozen=True, kw_only=True):
     """The peer granted a subscription, with an `id` of its own and perhaps with warnings."""
 
     subscription: Hashable
@@ -382,8 +378,7 @@ class Subscribed:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class SubscribeRefused:
+class SubscribeRefused(msgspec.Struct, frozen=True, kw_only=True):
     """The peer will not grant a subscription, or never answers; it is given up, others go on."""
 
     subscription: Hashable

@@ -5,6 +5,7 @@ from functools import partial
 from typing import final
 
 import attrs
+import msgspec
 
 from lastseen.delivery import Delivery, Notice
 from lastseen.events import Gap
@@ -50,4 +51,4 @@ def _joined(first: Gap, second: Gap) -> Gap:
         if first.until_ms is None or second.until_ms is None
         else max(first.until_ms, second.until_ms)
     )
-    return attrs.evolve(second, since_ms=since, until_ms=until)
+    return msgspec.structs.replace(second, since_ms=since, until_ms=until)

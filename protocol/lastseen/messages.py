@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import final
 
-import attrs
+import msgspec
 
 from lastseen.events import Entry, Failure
 from lastseen.position import Cursor
@@ -22,8 +22,7 @@ __all__ = [
 
 
 @final
-@attrs.frozen(kw_only=True)
-class LoginAccepted:
+class LoginAccepted(msgspec.Struct, frozen=True, kw_only=True):
     """The session is open. Heads are the peer's newest ids: a barrier, not a position (HZ-A10)."""
 
     epoch: str | None
@@ -38,8 +37,7 @@ class LoginAccepted:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class LoginRefused:
+class LoginRefused(msgspec.Struct, frozen=True, kw_only=True):
     """The peer says why it will not serve us; a close may or may not follow (OP-A32)."""
 
     failure: Failure
@@ -47,24 +45,21 @@ class LoginRefused:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class PeerError:
+class PeerError(msgspec.Struct, frozen=True, kw_only=True):
     """The peer complains about something else; surfaced, the session goes on (OP-A33)."""
 
     reason: str
 
 
 @final
-@attrs.frozen(kw_only=True)
-class ReplayCompleted:
+class ReplayCompleted(msgspec.Struct, frozen=True, kw_only=True):
     """Everything between the sent cursors and the heads has been replayed."""
 
     epoch: str | None
 
 
 @final
-@attrs.frozen(kw_only=True)
-class SnapshotDemanded:
+class SnapshotDemanded(msgspec.Struct, frozen=True, kw_only=True):
     """The base of these channels is gone; None means every subscribed channel (HZ-C11)."""
 
     channels: tuple[str, ...] | None
@@ -76,24 +71,21 @@ class SnapshotDemanded:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class MoveRequested:
+class MoveRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Reconnect now, whatever the reason (HZ-D2)."""
 
     reason: str
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     """A well-formed frame of a type we do not know: ignored and counted (HZ-J15)."""
 
     type: str
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True, kw_only=True):
     """A frame that cannot be understood; `channel` when at least that could be read."""
 
     channel: str | None

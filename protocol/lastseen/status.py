@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 from enum import Enum
 from typing import final
 
-import attrs
+import msgspec
 
 from lastseen.events import Proof
 from lastseen.position import Position
@@ -38,8 +38,7 @@ def worst(states: Iterable[ScopeState]) -> ScopeState:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Counters:
+class Counters(msgspec.Struct, frozen=True, kw_only=True):
     """Where every received entry of a channel went (INV-S21).
 
     received = applied + duplicate + buffered + held + discarded + malformed + quarantined + dropped
@@ -75,8 +74,7 @@ class Counters:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class ChannelStatus:
+class ChannelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A channel's claim: that of its worst scope. `lag` counts entries not finished yet."""
 
     channel: str
@@ -89,8 +87,7 @@ class ChannelStatus:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class SessionStatus:
+class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a session claims at this moment."""
 
     connected: bool
@@ -139,8 +136,7 @@ class SubscriptionState(Enum):
 
 
 @final
-@attrs.frozen(kw_only=True)
-class SubscriptionStatus:
+class SubscriptionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One subscription's claim, and the peer's id for it while it is granted."""
 
     subscription: Hashable
@@ -149,8 +145,7 @@ class SubscriptionStatus:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class ItemCounts:
+class ItemCounts(msgspec.Struct, frozen=True, kw_only=True):
     """How many items wait for their outcome now, and how many ever timed out or were confirmed.
 
     An item that is confirmed after its time counts in both.
@@ -162,8 +157,7 @@ class ItemCounts:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class HistoryStatus:
+class HistoryStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a session with histories claims at this moment; it never claims `synced`."""
 
     connected: bool
@@ -195,8 +189,7 @@ class HistoryStatus:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class StreamStatus:
+class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the session of one stream claims at this moment."""
 
     connected: bool

@@ -4,11 +4,11 @@ A record is what a de-framer cuts out of a response body; a dialect reads it int
 """
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import final
 
-import attrs
+import msgspec
 
-from lastseen.events import Entry
+from lastseen.events import Entry, Rows
 from lastseen.secret import Secret
 
 __all__ = [
@@ -48,13 +48,13 @@ class StreamEntry(Entry, kw_only=True, gc=False, eq=False):
 
 
 @final
-@attrs.frozen(kw_only=True)
-class StreamSnapshot:
-    """The whole state of the stream, or a page of it: it replaces (HZ-C7), whatever its id."""
+class StreamSnapshot(Rows, frozen=True, kw_only=True):
+    """The whole state of the stream, or a page of it: it replaces (HZ-C7), whatever its id.
 
-    rows: Mapping[str, Any] = attrs.field(repr=lambda rows: f"<{len(rows)} rows>")
-    """Values by unit key."""
-    progress: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict[str, tuple[int, ...]])
+    `rows` are values by unit key.
+    """
+
+    progress: Mapping[str, tuple[int, ...]] = {}
     """How far along each unit is, where it says so."""
     taken_at: tuple[int, ...] | None = None
     """When the peer took it, comparable within a session of the peer; None when it does not say."""
@@ -63,22 +63,19 @@ class StreamSnapshot:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class StreamUpdate:
+class StreamUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """Changes, in order; they count together."""
 
     entries: tuple[StreamEntry, ...]
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Heartbeat:
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """The peer is there; never a snapshot, never an update."""
 
 
 @final
-@attrs.frozen(kw_only=True)
-class PeerError:
+class PeerError(msgspec.Struct, frozen=True, kw_only=True):
     """The peer ends the stream with an error, inside an answer that began well."""
 
     code: int | str | None
@@ -86,16 +83,14 @@ class PeerError:
 
 
 @final
-@attrs.frozen(kw_only=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True, kw_only=True):
     """A record that cannot be understood."""
 
     detail: str
 
 
 @final
-@attrs.frozen(kw_only=True)
-class StreamMessage:
+class StreamMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One record: what it says, and what stands beside it on every record."""
 
     body: StreamSnapshot | StreamUpdate | Heartbeat | PeerError | Malformed

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 from lastseen.asks import Asks
 from lastseen.budget import Budget
@@ -142,7 +143,7 @@ class FirstPage(Pages):
     """Takes a page for the whole."""
 
     def put(self, page: StreamSnapshot) -> StreamSnapshot | None:
-        return super().put(attrs.evolve(page, last=True))
+        return super().put(msgspec.structs.replace(page, last=True))
 
 
 def patient(**caps: Any) -> Asks[Any]:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import attrs
 import pytest
 
 from lastseen import ConfigurationError, SessionOptions, Subscription
 
 SWITCHES = ("report_discarded", "report_commits")
-NAMES = [field.name for field in attrs.fields(SessionOptions) if field.name not in SWITCHES]
+NAMES = [name for name in SessionOptions.__struct_fields__ if name not in SWITCHES]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -381,7 +381,7 @@ class _Unguarded(Progress):
 
 class _PageByPage(Pages):
     def put(self, page: StreamSnapshot) -> StreamSnapshot | None:
-        return attrs.evolve(page, last=True)
+        return msgspec.structs.replace(page, last=True)
 
 
 class _AheadOfState(TokenKeeper):

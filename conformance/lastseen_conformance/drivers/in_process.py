@@ -151,7 +151,7 @@ class SessionClient(Generic[S]):
 
     def _options(self, kind: type[Any]) -> dict[str, Any]:
         """The timers that these options know."""
-        known = {field.name for field in attrs.fields(kind)}
+        known = kind.__struct_fields__
         return {name: value for name, value in self.timers.items() if name in known}
 
     def _take(self, event: Event) -> None:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 from lastseen.dialect import HttpResponse, SnapshotFault
 from lastseen.effects import Close, Commit, Effect, FetchSnapshot, Request
@@ -263,7 +264,7 @@ class ForgetsNoDoubt(OddsPapiClient):
         if self.disk is not None and self.disk.position.epoch == effect.position.epoch:
             held = {**dict(self.disk.position.cursors), **dict(effect.position.cursors)}
             position = attrs.evolve(effect.position, cursors=tuple(sorted(held.items())))
-            effect = attrs.evolve(effect, position=position)
+            effect = msgspec.structs.replace(effect, position=position)
         super()._commit(effect)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import attrs
+import msgspec
 
 from lastseen.effects import Effect, Send
 from lastseen.secret import Secret
@@ -61,7 +62,7 @@ class _Says(OddsPapiClient):
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, Send):
             login = self.login(json.loads(effect.text.reveal()))
-            effect = attrs.evolve(effect, text=Secret(json.dumps(login)))
+            effect = msgspec.structs.replace(effect, text=Secret(json.dumps(login)))
         OddsPapiClient._do(self, effect)
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final, cast
 
-import attrs
+import msgspec
 
 from lastseen.effects import Effect, Send
 from lastseen.secret import Secret
@@ -69,7 +69,7 @@ class NoHistory(PolyNodeClient):
             filters = cast("dict[str, Any]", frame.get("filters") or {})
             filters.pop("since", None)
             filters.pop("snapshot_count", None)
-            effect = attrs.evolve(effect, text=Secret(json.dumps(frame)))
+            effect = msgspec.structs.replace(effect, text=Secret(json.dumps(frame)))
         super()._do(effect)
 
 

@@ -5,8 +5,6 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-import attrs
-
 from lastseen.errors import ConfigurationError
 from lastseen.options import HistoryOptions, SessionOptions, StreamOptions
 
@@ -23,16 +21,16 @@ def timers(
     Raises `ConfigurationError` for one that is no number of seconds.
     """
     known: dict[str, Any] = {}
-    for field in attrs.fields(options):
-        text = os.environ.get(f"LASTSEEN_{field.name.upper()}")
-        if text is None or not field.name.endswith("_s"):
+    for name in options.__struct_fields__:
+        text = os.environ.get(f"LASTSEEN_{name.upper()}")
+        if text is None or not name.endswith("_s"):
             continue
         try:
-            known[field.name] = float(text)
+            known[name] = float(text)
         except ValueError:
-            known[field.name] = math.nan
-        if not math.isfinite(known[field.name]):
-            raise ConfigurationError(f"LASTSEEN_{field.name.upper()} takes seconds")
+            known[name] = math.nan
+        if not math.isfinite(known[name]):
+            raise ConfigurationError(f"LASTSEEN_{name.upper()} takes seconds")
     return known
 
 

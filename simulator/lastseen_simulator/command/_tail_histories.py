@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, final
 
 import attrs
+from msgspec.structs import asdict
 
 from lastseen.dialects.polynode import PLANS, Plan, Preset, Subscription
 from lastseen.errors import ConfigurationError, PayloadError
@@ -150,14 +151,14 @@ class HistoryView:
         """What became of items, by subscription how it stood, and where every event went."""
         status = self.feed.status()
         return {
-            "items": attrs.asdict(status.items),
+            "items": asdict(status.items),
             "gaps": status.gaps,
             "accepted_ms": status.accepted_ms,
             "subscriptions": {
                 str(name_of(row.subscription)): row.state.value for row in self._last
             },
             "channels": {
-                name: {"counters": attrs.asdict(row)}
+                name: {"counters": asdict(row)}
                 for name, row in self.feed.counters().items()
                 if row.received
             },

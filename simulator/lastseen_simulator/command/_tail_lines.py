@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, final
 
 import attrs
 import msgspec
+from msgspec.structs import asdict
 
 from lastseen.errors import PayloadError
 from lastseen.events import (
@@ -110,19 +111,27 @@ class JsonLines:
                     "proof": event.proof.value,
                 }
             case LoggedIn():
-                members = {"event": "logged_in", **attrs.asdict(event)}
+                members = {"event": "logged_in", **asdict(event)}
             case Disconnected():
-                members = {"event": "disconnected", **attrs.asdict(event)}
+                members = {"event": "disconnected", **asdict(event)}
                 members["failure"] = event.failure.value
             case Stopped():
                 failure = event.failure.value if event.failure is not None else None
                 members = {"event": "stopped", "failure": failure, "reason": event.reason}
             case Anomaly():
-                members = {"event": "anomaly", **attrs.asdict(event), "code": event.code.value}
+                members = {
+                    "event": "anomaly",
+                    **asdict(event),
+                    "code": event.code.value,
+                }
             case Discarded():
-                members = {"event": "discarded", **attrs.asdict(event), "why": event.why.value}
+                members = {
+                    "event": "discarded",
+                    **asdict(event),
+                    "why": event.why.value,
+                }
             case DurabilityChanged():
-                members = {"event": "durability", **attrs.asdict(event)}
+                members = {"event": "durability", **asdict(event)}
             case Committed():
                 members = _committed(event)
             case ItemChanged():
@@ -136,7 +145,7 @@ class JsonLines:
             case SubscribeRefused():
                 members = {"event": "subscribe_refused", **_about(event)}
             case Queued():
-                members = {"event": "queued", **attrs.asdict(event)}
+                members = {"event": "queued", **asdict(event)}
         return [json_line(members)]
 
     def claim(self, channel: str, claim: Claim, *, at: float) -> list[str]:
@@ -218,7 +227,7 @@ def name_of(subscription: Hashable) -> str | None:
 
 def _about(event: HistoryApplied | Gap | Subscribed | SubscribeRefused) -> dict[str, Any]:
     """The members of an event about a subscription."""
-    members = attrs.asdict(event, recurse=False)
+    members = asdict(event)
     return members | {"subscription": name_of(event.subscription)}
 
 

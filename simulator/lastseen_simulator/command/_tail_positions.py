@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, final
 
 import attrs
+from msgspec.structs import asdict
 
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.dialects.oddspapi.channels import CHANNELS
@@ -149,7 +150,7 @@ class PositionView:
                 "proof": self._last[row.channel].proof.value,
                 "cursor": row.cursor,
                 "lag": row.lag,
-                "counters": attrs.asdict(counters[row.channel]),
+                "counters": asdict(counters[row.channel]),
             }
             for row in status.channels
             if row.channel in self._last

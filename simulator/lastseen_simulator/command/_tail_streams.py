@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, final
 
 import attrs
+from msgspec.structs import asdict
 
 from lastseen.dialects.polymarket_us import PolymarketUS, Stream, Subscription
 from lastseen.dialects.polymarket_us.streams import STREAMS
@@ -160,7 +161,7 @@ class StreamView:
             "state": self._last.state.value,
             "proof": self._last.proof.value,
             "lag": status.lag,
-            "counters": attrs.asdict(self.feed.counters()[self.channel]),
+            "counters": asdict(self.feed.counters()[self.channel]),
         }
         units = len(self.replica.state())
         return {"units": units, "gaps": status.gaps, "channels": {self.channel: row}}

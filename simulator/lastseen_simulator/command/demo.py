@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
-import attrs
 import click
 import msgspec
 import trio
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -123,7 +123,7 @@ class _Json:
 
     def close(self, report: DemoReport) -> None:
         counters = [
-            {name: attrs.asdict(row) for name, row in act.counters.items()} for act in report.acts
+            {name: asdict(row) for name, row in act.counters.items()} for act in report.acts
         ]
         self.tell(
             {

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 import msgspec
 
 import lastseen
@@ -36,9 +35,9 @@ def say(event: str, **members: Any) -> None:
     print(line.replace(KEY.reveal(), "***"), flush=True)
 
 
-def timers(options: type) -> dict[str, Any]:
+def timers(options: type[lastseen.SessionOptions | lastseen.HistoryOptions]) -> dict[str, Any]:
     """Every timer of these options that the environment gives, by the option's name."""
-    names = [field.name for field in attrs.fields(options) if field.name.endswith("_s")]
+    names = [name for name in options.__struct_fields__ if name.endswith("_s")]
     return {name: float(GIVEN[name.upper()]) for name in names if name.upper() in GIVEN}
 
 
