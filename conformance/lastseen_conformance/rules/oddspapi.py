@@ -243,7 +243,7 @@ RULES: Final[Mapping[str, Rule]] = register(
         text="No entry is applied twice.",
         why="Replays and redeliveries overlap with what was there; what adds up would add up "
         "twice.",
-        source="INV-S5, HZ-F4, HZ-B8, HZ-A25",
+        source="INV-S5, HZ-F4, HZ-B8",
         sight=_REPORT,
     ),
     _must(

@@ -283,7 +283,7 @@ RULES: Final[Mapping[str, Rule]] = register(
         id="pm.input.ignores-unknown",
         text="Members and names of states that nobody knows are borne.",
         why="The venue adds them without notice.",
-        source="facts §7.5, HZ-J6",
+        source="facts §7.5, HZ-J15",
     ),
     _must(
         id="pm.input.doubts-unreadable",

@@ -338,6 +338,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         client=drivers.LeavesOnNovelty,
     ),
     _mutant(
+        "names-only",
+        "Passes over what has a number for a state.",
+        hazards="HZ-J15",
+        fails="pm.apply.all",
+        client=drivers.NamesOnly,
+    ),
+    _mutant(
         "chunk-is-record",
         "Takes each piece of a body for a record.",
         hazards="",

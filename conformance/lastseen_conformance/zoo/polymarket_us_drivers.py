@@ -412,6 +412,14 @@ class LeavesOnNovelty(_Reads):
         return None
 
 
+class NamesOnly(_Reads):
+    """Expects the state of an order to be a name."""
+
+    def made_of(self, record: bytes) -> bytes | None:
+        """What it takes a record for."""
+        return None if re.search(rb'"state":\s*\d', record) else record
+
+
 def _result(record: bytes) -> dict[str, Any]:
     value = parsed(record) or {}
     result: Any = value.get("result", value)

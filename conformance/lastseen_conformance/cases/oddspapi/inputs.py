@@ -390,7 +390,7 @@ CASES: Final[tuple[Case, ...]] = (
         "op.state.once op.state.equals-truth",
         twice,
         reported_only=True,
-        hazards="HZ-F4 HZ-A25",
+        hazards="HZ-F4",
     ),
     made(
         "input/reordered",

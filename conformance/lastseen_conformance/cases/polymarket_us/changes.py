@@ -195,6 +195,16 @@ def unknown_state(scene: Scene) -> Steps:
     yield from agree(scene, "pm.input.ignores-unknown")
 
 
+def numbered(scene: Scene) -> Steps:
+    """States are numbers, of which two pages say different things."""
+    yield ordered("o-old")
+    yield from enter(scene)
+    for step in (ordered("o-a"), filled("o-a", 4), cancelled("o-old")):
+        (name,) = yield step
+        yield from seen(scene, name)
+    yield from agree(scene, "pm.input.ignores-unknown")
+
+
 def _begins(stream: str) -> Script:
     """A stream of events begins with what happened before; it is lost, and begins so again."""
 
@@ -361,6 +371,17 @@ def _cases() -> Iterator[Case]:
         unknown_state,
         reported_only=True,
     )
+    for slug, enums in (("order-page", "order_page"), ("proto-page", "proto_page")):
+        yield made(
+            f"numbered/{slug}",
+            f"Orders whose states are numbers are borne ({enums.replace('_', ' ')})",
+            "pm.input.ignores-unknown pm.apply.all",
+            numbered,
+            template="orders/numbered-state",
+            hazards="HZ-J15",
+            reported_only=True,
+            enums=enums,
+        )
     for stream in ("drop_copy", "trade_capture", "position_changes"):
         yield made(
             f"events/begin-with-snapshot-{stream.replace('_', '-')}",

@@ -199,7 +199,7 @@ def _cases() -> Iterator[Case]:
         f"{UNKNOWN} {AGREES}",
         novelties,
         no_new_request(UNKNOWN, _struck),
-        hazards="HZ-J6",
+        hazards="HZ-J15",
     )
     for slug, words, stream, knobs in _LINES:
         yield made(
