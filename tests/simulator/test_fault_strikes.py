@@ -166,6 +166,19 @@ def test_a_duplicate_passes_nothing_of_its_own_channel_that_waits_to_be_overtake
     assert fired(bench, 2) == 1
 
 
+def test_what_waits_to_be_overtaken_is_not_passed_by_its_own_when_all_faults_end() -> None:
+    bench = quiet()
+    bench.place("reorder", "before data 1")
+    connection = bench.login()
+
+    (first,) = publish_many(bench, 1)
+    bench.gateway.heal()
+    (second,) = publish_many(bench, 1)
+    (passing,) = publish_many(bench, 1, "fixtures")
+
+    assert bench.ids(connection) == [passing, first, second]
+
+
 def test_reorder_gives_up_when_nothing_comes_past() -> None:
     bench = quiet()
     bench.place("reorder", "before data 1")

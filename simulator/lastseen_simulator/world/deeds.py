@@ -28,8 +28,8 @@ class Stage(Protocol):
         """What the clients log in with."""
         ...
 
-    def launch(self, client: int) -> None:
-        """Begins another life of a client."""
+    def launch(self, client: int, *, forgets: int | None = None) -> None:
+        """Begins another life of a client, without what it had of one of its channels."""
         ...
 
 
@@ -89,12 +89,12 @@ def _go_down(world: Stage, action: Action) -> None:
     world.hosts[action.client] = None
     disk.crash(action.values.get("fate", "lost"))
     world.marks.add(_CRASHES[disk.met])
-    world.clock.after(action.values.get("seconds", 0.1), lambda: _relaunch(world, action.client))
+    world.clock.after(action.values.get("seconds", 0.1), lambda: _relaunch(world, action))
 
 
-def _relaunch(world: Stage, client: int) -> None:
-    if world.hosts[client] is None:
-        world.launch(client)
+def _relaunch(world: Stage, action: Action) -> None:
+    if world.hosts[action.client] is None:
+        world.launch(action.client, forgets=action.values.get("forgets"))
 
 
 def _slow(world: Stage, action: Action) -> None:

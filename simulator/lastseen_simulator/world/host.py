@@ -66,6 +66,8 @@ class Setting:
     slow_until: float = 0.0
     rejects: int = 0
     """So many entries will be rejected."""
+    forgets: str | None = None
+    """The channel whose state is gone when this life begins, and whose place is not."""
 
 
 @attrs.define(eq=False)

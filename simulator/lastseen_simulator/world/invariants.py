@@ -71,8 +71,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
         ),
         "S9": Invariant(
             "a snapshot replaces whole, at once",
-            (),
-            "what is left of an old state is S10 or L1; a mixture lies within one call",
+            _KEPT,
+            "after each base; PolyNode has none",
             "`protocol/test_replica.py`, `protocol/test_hazards_c.py`",
         ),
         "S10": Invariant("a good status is true of all that was handed in", _ALL, "", "explorer"),
@@ -85,8 +85,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
         "S12": Invariant("items only rise", _N, "only PolyNode has items", "explorer"),
         "S13": Invariant(
             "every buffer keeps its cap",
-            (),
-            "a judge from outside sees no buffer; runs with caps of 1 make the overflows happen",
+            _KEPT,
+            "by the counters of what is held and what waits; PolyNode's memories: tests",
             "`protocol/test_delivery.py`, `test_hold.py`, `test_hazards_h.py`, `test_hazards_j.py`",
         ),
         "S14": Invariant(
@@ -124,8 +124,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
         "S21": Invariant("every entry is counted once", _ALL, "", "explorer"),
         "S22": Invariant(
             "entries are applied in the order in which they came",
-            (),
-            "two of one unit in the wrong order are S6, S10 or L1",
+            _KEPT,
+            "replayed ones, and live ones, of a scope; what PolyNode tells has no order",
             "`protocol/test_join.py`, `test_hazards_b.py`",
         ),
         "L1": Invariant("everything is in order by the bound", _ALL, "", "explorer"),

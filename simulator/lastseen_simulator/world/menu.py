@@ -6,7 +6,7 @@ from typing import Any, Final
 from lastseen_simulator.world.draw import Dice, Menu, fault
 from lastseen_simulator.world.plan import Action
 
-__all__ = ["APPLICATION", "LINK", "SLOW", "crash", "cut", "ended_at", "publications"]
+__all__ = ["APPLICATION", "LINK", "SLOW", "crash", "cut", "ended_at", "lagging", "publications"]
 
 _ENDINGS: Final = ("drop", "reset", "half_open")
 
@@ -18,12 +18,17 @@ def cut(dice: Dice) -> dict[str, Any]:
 
 
 def crash(dice: Dice) -> dict[str, Any]:
-    """The client goes down: now, or when its disk next reaches a stage of a write."""
+    """The client goes down: now, or when its disk next reaches a stage of a write.
+
+    It may forget a channel while it is down: its state is gone, and the position is not (R9).
+    """
     made: dict[str, Any] = {
         "what": "crash",
         "fate": dice.one_of(("lost", "kept", "torn")),
         "seconds": dice.between(0.01, 2.0),
     }
+    if dice.chance(0.15):
+        made["forgets"] = dice.whole(0, 3)
     if dice.chance(0.6):
         made["in_write"] = dice.one_of(("begun", "written", "written", "synced"))
     return made
@@ -52,6 +57,22 @@ def publications(
             values["times"] = dice.whole(2, burst)
         made.append(Action(at=dice.between(0.1, until), what="publish", values=values))
     return made
+
+
+def lagging(dice: Dice, channels: Sequence[str], until: float) -> list[Action]:
+    """The application is behind when the connection ends: what waits for it comes once more."""
+    at = dice.between(0.2, 0.7) * until
+    channel = dice.one_of(channels)
+    slow = {"seconds": dice.between(2.0, 5.0), "pace_s": dice.one_of((0.7, 2.0))}
+    made = [
+        Action(at=at - 0.3, what="publish", values={"channel": channel}),
+        Action(at=at, what="slow", values=slow),
+        Action(
+            at=at + 0.05, what="publish", values={"channel": channel, "times": dice.whole(2, 5)}
+        ),
+        Action(at=at + dice.between(0.15, 0.6), what="cut", values={"heard": "both", "keep": 3}),
+    ]
+    return [each for each in made if each.at < until]
 
 
 LINK: Final[Menu] = {

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 import attrs
 
-from lastseen.events import Proof
+from lastseen.events import Proof, StateSnapshot
 from lastseen.position import Position
 from lastseen.states import ScopeState
 from lastseen.status import Counters
@@ -25,6 +25,10 @@ class CursorWatch(Watch):
 
     ledger: Ledger
     channels: tuple[str, ...]
+    held_max: int
+    """What a scope may hold, and a channel in a replay."""
+    waiting_max: int
+    """What may wait for the application."""
     bases: dict[Scope, int] = attrs.field(factory=dict[Scope, int])
     units: dict[str, int] = attrs.field(factory=dict[str, int])
     claims: dict[Scope, tuple[ScopeState, Proof]] = attrs.field(
@@ -40,6 +44,10 @@ class CursorWatch(Watch):
     covered: dict[str, int] = attrs.field(factory=dict[str, int])
     """Channel → up to which publication the cursor was found to be covered."""
     position: Position = attrs.field(factory=Position)
+    dated: dict[Scope, int] = attrs.field(factory=dict[Scope, int])
+    """Scope → up to which publication its base says to go."""
+    last: dict[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
+    """Channel → epoch and id of the entry that was applied last."""
 
     def have(self, unit: str, scope: Scope) -> int:
         """As of which publication the client has a unit."""
@@ -94,6 +102,71 @@ class CursorWatch(Watch):
                         f"is as of {self.have(unit, scope)}",
                     )
         self.covered[channel] = number
+
+    def check_cover(self, unit: str, disclosed: int) -> None:
+        """INV-S10: of what is called synced, every unit is as it was handed in."""
+        channel, _, rest = unit.partition("/")
+        scope = (channel, rest.partition("/")[0] if channel in BY_ENTITY else None)
+        claim = self.claims.get(scope)
+        if claim is None or claim[0] is not ScopeState.SYNCED or scope in self.excused:
+            return
+        have = self.have(unit, scope)
+        if have < disclosed:
+            self.blame(
+                "S10",
+                f"{channel} {scope[1] or ''} is called synced, and {unit} is as of publication "
+                f"{have}, while {disclosed} was handed in",
+            )
+
+    def overlaid(self, snapshot: StateSnapshot) -> set[str]:
+        """The units of a base and of what is laid on it."""
+        numbers = (
+            self.ledger.number(self.epoch, snapshot.channel, entry.id) for entry in snapshot.overlay
+        )
+        units = {unit for n in numbers if n for unit in self.ledger.publications[n - 1].units}
+        return units.union(snapshot.rows)
+
+    def check_alone(self) -> None:
+        """INV-S10: while nobody feeds a client, nothing is called synced."""
+        for (channel, entity), (state, _) in self.claims.items():
+            if state is ScopeState.SYNCED:
+                self.blame("S10", f"calls {channel} {entity or ''} synced without a connection")
+
+    def check_entry(self, scope: Scope, entry_id: str, number: int) -> None:
+        """INV-S6: an entry that a base says to have is not laid on top of it."""
+        if number <= self.dated.get(scope, 0):
+            self.blame("S6", f"applies {scope[0]} {entry_id} on a base that says to have it")
+
+    def check_proof(self, channel: str, seen: int, heads: int) -> None:
+        """INV-S10, R11: a base that is called proven has what was published before the login."""
+        for publication in reversed(self.ledger.by_channel.get(channel, ())):
+            if publication.number <= heads:
+                if publication.number > seen:
+                    words = f"calls a base of {channel} as of {seen} proven"
+                    self.blame("S10", f"{words}, and {publication.number} came before the login")
+                return
+
+    def behind(self, position: Position, durable: Position) -> str | None:
+        """What of a position lags for ever behind what was applied (R2, R6)."""
+        for channel, (epoch, entry_id) in self.last.items():
+            cursor = position.cursor(channel)
+            if epoch != position.epoch or cursor is None:
+                continue
+            number, applied = (
+                self.ledger.number(epoch, channel, each) for each in (cursor, entry_id)
+            )
+            if number is not None and applied is not None and number < applied:
+                return f"the cursor of {channel} stays at {cursor}, and {entry_id} was applied"
+        return None if durable == position else "what was applied does not become durable"
+
+    def check_caps(self, counters: Mapping[str, Counters]) -> None:
+        """INV-S13: no channel holds or queues more than its caps allow."""
+        for channel, row in counters.items():
+            scopes = 2 + sum(name == channel for name, _ in self.claims)
+            if row.held > scopes * self.held_max:
+                self.blame("S13", f"{channel} holds {row.held}, not {scopes} times {self.held_max}")
+            if row.buffered > self.waiting_max:
+                self.blame("S13", f"{row.buffered} of {channel} wait, not {self.waiting_max}")
 
     def check_counters(self, counters: Mapping[str, Counters]) -> None:
         """INV-S21: every entry that was handed in is counted exactly once."""

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
-from lastseen_simulator.world.menu import APPLICATION, LINK, crash, cut, ended_at, publications
+from lastseen_simulator.world.menu import (
+    APPLICATION,
+    LINK,
+    crash,
+    cut,
+    ended_at,
+    lagging,
+    publications,
+)
 from lastseen_simulator.world.plan import Action, Plan
 from lastseen_simulator.world.secrecy import ECHO
 
@@ -170,6 +178,9 @@ def draw_oddspapi(seed: int) -> Plan:
     if "sequence_restarts" in knobs or any(map(_goes_back, actions)):
         # An id that says how far a snapshot is says nothing where ids are no order.
         knobs.pop("as_of", None)
+    if dice.chance(0.12):
+        settings["slow"] = True
+        actions += lagging(dice, channels, heal_at)
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="oddspapi",

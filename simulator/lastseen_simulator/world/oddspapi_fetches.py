@@ -71,6 +71,8 @@ class Fetch:
     """How far the truth was when it began."""
     demands: dict[str, int]
     seen: int | None = None
+    dated: set[str] = attrs.field(factory=set[str])
+    """Channels of which the answer says how old it is."""
 
 
 @final

@@ -10,7 +10,7 @@ from lastseen.dialect import HttpResponse, SnapshotFault
 from lastseen.dialects.oddspapi import OddsPapi, Subscription
 from lastseen.effects import CancelFetch, Commit, Effect, FetchSnapshot, Request
 from lastseen.errors import PayloadError
-from lastseen.events import Entry, Event
+from lastseen.events import Entry, Event, StateSnapshot
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import SessionOptions
 from lastseen.position import Position
@@ -59,12 +59,13 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
 
     def begin(self) -> None:
         """Starts, from what is durable."""
-        record = self.disk.durable
-        self.replica.load(record.scopes)
-        self._image.load(record.scopes)
-        held = {ScopeKey(name, None) for name, _ in record.position.cursors}
-        bases = frozenset(held | {ScopeKey(*name) for name in record.scopes})
-        self.watch.reborn(record.kept, record.position)
+        record, lost = self.disk.durable, self.setting.forgets
+        scopes = {name: image for name, image in record.scopes.items() if name[0] != lost}
+        self.replica.load(scopes)
+        self._image.load(scopes)
+        held = {ScopeKey(name, None) for name, _ in record.position.cursors if name != lost}
+        bases = frozenset(held | {ScopeKey(*name) for name in scopes})
+        self.watch.reborn(record.kept, record.position, lost)
         self.step(lambda now: self.session.handle_begin(record.position, bases, now=now))
 
     def sent(self, connection: int, text: str) -> None:
@@ -88,6 +89,10 @@ class OddsPapiHost(Host[Session, OddsPapiWatch]):
                 return False
         self.watch.told(event)
         self.replica.apply(event)
+        if isinstance(event, StateSnapshot) and event.entities is None:
+            prefix = f"{event.channel}/{event.entity}/" if event.entity else f"{event.channel}/"
+            based = self.watch.overlaid(event)
+            self.watch.sequence.check_replaced(prefix, self.replica.state(), based)
         trace = self.setting.trace
         trace.note(self.now, type(event).__name__, _named(event))
         if trace.told:

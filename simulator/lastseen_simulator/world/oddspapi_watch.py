@@ -31,6 +31,7 @@ from lastseen_simulator.world.oddspapi_frames import (
     read_frame,
 )
 from lastseen_simulator.world.oddspapi_marks import OddsPapiMarks
+from lastseen_simulator.world.ordering import OrderWatch
 from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.stuck import StuckWatch
 from lastseen_simulator.world.tally import Tally
@@ -63,6 +64,7 @@ class OddsPapiWatch(CursorWatch):
     once: bool = True
     """No id is forgotten while it may come again."""
     tally: Tally = attrs.field(factory=Tally)
+    sequence: OrderWatch
     owner: int | None = None
     logins: int = 0
     deliveries: int = 0
@@ -107,8 +109,8 @@ class OddsPapiWatch(CursorWatch):
         bases, units = dict(self.bases), dict(self.units)
         return Kept(bases, units, frozenset(self.excused), len(self._order))
 
-    def reborn(self, kept: Kept | None, position: Position) -> None:
-        """The client starts from what was durable."""
+    def reborn(self, kept: Kept | None, position: Position, lost: str | None) -> None:
+        """The client starts from what was durable, without the state of a channel."""
         self.sockets.reborn()
         self.effort.reborn()
         self.secrecy.reborn()
@@ -126,10 +128,16 @@ class OddsPapiWatch(CursorWatch):
         self._fetches.clear()
         self._answers.clear()
         self.covered.clear()
+        self.dated.clear()
+        self.last.clear()
         self._sent.clear()
         self._accepted.clear()
         self._doubtful.clear()
         self.excused = set(kept.excused) if kept is not None else set()
+        cursors = tuple((name, text) for name, text in position.cursors if name != lost)
+        position = attrs.evolve(position, cursors=cursors)
+        for scope in [each for each in self.bases if each[0] == lost]:
+            self._forget(scope)
         held = {name for name, _ in position.cursors}
         self._rebased = {scope for scope in self.bases if scope[0] in held}
         self.without_base = set(self.channels) - {name for name, _ in position.cursors}
@@ -184,7 +192,7 @@ class OddsPapiWatch(CursorWatch):
             # Refused where it says so; else it and the next one contradict each other.
             self.causes.failed(begun.path, begun.entity, times=2)
         for response, _ in answers:
-            self._note_as_of(response)
+            self._note_as_of(response, begun)
 
     def cancelled(self, fetch: int) -> None:
         """The answer will not be handed in, or says nothing."""
@@ -245,6 +253,7 @@ class OddsPapiWatch(CursorWatch):
         self._arrived[channel] = number
         self.issued.add((self.epoch, channel, entry_id))
         self.tally.comes((self.epoch, channel, entry_id))
+        self.sequence.comes(channel, entry_id)
         known = self._handed[key] > 1 or (self.epoch, *key) in self._applied
         self.seen.entry(frame, is_live=number > self._heads, known=known)
         publication = self.ledger.publications[number - 1]
@@ -296,6 +305,7 @@ class OddsPapiWatch(CursorWatch):
         self.causes.wide += 2
         self._accepted.add(connection)
         self._handed.clear()
+        self.sequence.begins()
         self.sockets.good_from_now()
         self.effort.accepted(connection)
         self.effort.answered(connection)
@@ -360,6 +370,9 @@ class OddsPapiWatch(CursorWatch):
             self.blame("S3", f"applies {channel} {entry_id} while {named} is {state.value}")
         if self.prompt and channel in self.without_base and channel in PATHS:
             self.blame("S3", f"applies {channel} {entry_id} while its base is in doubt")
+        self.check_entry(scope, entry_id, number)
+        self.sequence.tells(channel, entry_id, entry.entity or "", entry.source.value)
+        self.last[channel] = (self.epoch, entry_id)
         once = (self.epoch, *key)
         if once in self._applied and self.once:
             self.blame("S5", f"applies {channel} {entry_id} twice")
@@ -408,6 +421,10 @@ class OddsPapiWatch(CursorWatch):
         scope = (channel, entity)
         self._forget(scope)
         self.bases[scope] = max(begun.seen, 0)
+        if channel in begun.dated and not snapshot.verification:
+            self.dated[scope] = begun.seen
+        if self.prompt and snapshot.proof is Proof.PROVEN:
+            self.check_proof(channel, begun.seen, self._heads)
         if begun.seen < begun.count and snapshot.proof is Proof.UNPROVEN:
             self.excused.add(scope)
         else:
@@ -447,30 +464,18 @@ class OddsPapiWatch(CursorWatch):
         """INV-S1, S10, S21: what is claimed after a step."""
         if counters is not None:
             self.check_counters(counters)
+            self.check_caps(counters)
         if position != self.position:
             self.check_monotone(position)
             self.position = position
             if idle:
                 self.check_position(position, "the position")
+        if idle and self.prompt and self.owner is None:
+            self.check_alone()
         if idle and self._doubtful:
             doubtful, self._doubtful = self._doubtful, set()
             for unit in doubtful:
-                self._check_cover(unit)
-
-    def _check_cover(self, unit: str) -> None:
-        channel, _, rest = unit.partition("/")
-        scope = (channel, rest.partition("/")[0] if channel in BY_ENTITY else None)
-        claim = self.claims.get(scope)
-        if claim is None or claim[0] is not ScopeState.SYNCED or scope in self.excused:
-            return
-        disclosed = self._disclosed.get(unit, 0)
-        have = self.have(unit, scope)
-        if have < disclosed:
-            self.blame(
-                "S10",
-                f"{channel} {scope[1] or ''} is called synced, and {unit} is as of publication "
-                f"{have}, while {disclosed} was handed in",
-            )
+                self.check_cover(unit, self._disclosed.get(unit, 0))
 
     # How it is known.
 
@@ -480,12 +485,14 @@ class OddsPapiWatch(CursorWatch):
         for unit in [each for each in self.units if each.startswith(prefix)]:
             del self.units[unit]
         self.bases.pop(scope, None)
+        self.dated.pop(scope, None)
 
-    def _note_as_of(self, response: HttpResponse) -> None:
+    def _note_as_of(self, response: HttpResponse, begun: Fetch) -> None:
         epoch, _, rest = (response.header("x-as-of") or "").partition(";")
         for item in rest.split(","):
             channel, _, text = item.strip().partition("=")
             if epoch.strip() != self.epoch:
                 self.effort.odd(self.owner)
             if text:
+                begun.dated.add(channel)
                 self.issued.add((epoch.strip(), channel, text))

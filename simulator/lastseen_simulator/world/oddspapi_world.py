@@ -21,6 +21,7 @@ from lastseen_simulator.world.network import Network
 from lastseen_simulator.world.oddspapi_fetches import FetchWatch, Kept
 from lastseen_simulator.world.oddspapi_host import OddsPapiHost
 from lastseen_simulator.world.oddspapi_watch import OddsPapiWatch
+from lastseen_simulator.world.ordering import OrderWatch
 from lastseen_simulator.world.plan import Action, Plan, tuples
 from lastseen_simulator.world.secrecy import Canary, SecrecyWatch
 from lastseen_simulator.world.stuck import StuckWatch
@@ -109,7 +110,10 @@ class OddsPapiCast:
             ),
             causes=FetchWatch(client=client, clock=self.clock, marks=self.marks),
             secrecy=SecrecyWatch(canary=self.canary, in_login=True),
+            sequence=OrderWatch(client=client, clock=self.clock, marks=self.marks),
             channels=self.plan.channels,
+            held_max=options.hold_items_max,
+            waiting_max=options.delivery_items_max,
             prompt=not settings.get("slow", False),
             roomy=not any(name.endswith("_max") for name in self.plan.options),
             binary=settings.get("receive_type") == "binary",
@@ -168,7 +172,7 @@ class OddsPapiCast:
         for verdict in compare(host.replica.state(), truth, self.plan.channels):
             if not verdict.equal and verdict.channel not in spared:
                 return verdict.difference
-        return None
+        return host.watch.behind(host.session.position, host.session.status().durable)
 
     def fails(self, permanent: Action) -> bool:
         """Whether a fault that stays makes requests fail for ever."""

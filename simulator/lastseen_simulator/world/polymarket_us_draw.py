@@ -7,7 +7,15 @@ from typing import Any, Final
 import attrs
 
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
-from lastseen_simulator.world.menu import APPLICATION, LINK, crash, cut, ended_at, publications
+from lastseen_simulator.world.menu import (
+    APPLICATION,
+    LINK,
+    crash,
+    cut,
+    ended_at,
+    lagging,
+    publications,
+)
 from lastseen_simulator.world.plan import Action, Plan
 from lastseen_simulator.world.secrecy import ECHO
 
@@ -77,7 +85,7 @@ def draw_polymarket_us(seed: int) -> Plan:
     channels = dice.one_of(_CHANNELS)
     heal_at = dice.between(6.0, 20.0)
     knobs = dice.some_of(_KNOBS, dice.one_of((0.0, 0.08, 0.25)))
-    if dice.chance(0.1):
+    if dice.chance(0.2):
         # A snapshot, and behind it the changes that led to it.
         knobs |= {"order_tokens": True, "resume_snapshot": True}
     if dice.chance(0.2):
@@ -100,6 +108,9 @@ def draw_polymarket_us(seed: int) -> Plan:
     actions = draw_actions(dice, menu, clients=len(channels), until=heal_at)
     published = publications(dice, channels, heal_at, most=20, burst=4)
     actions += [_filled(dice, each) if dice.chance(0.5) else each for each in published]
+    if dice.chance(0.12):
+        settings["slow"] = True
+        actions += lagging(dice, channels, heal_at)
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="polymarket-us",

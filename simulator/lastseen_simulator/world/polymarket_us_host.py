@@ -11,14 +11,16 @@ from lastseen.dialect import End
 from lastseen.dialects.polymarket_us import PolymarketUS
 from lastseen.effects import Commit, Connect, Effect, Subscribe
 from lastseen.errors import PayloadError
-from lastseen.events import Entry, Event
+from lastseen.events import Entry, Event, StateSnapshot
 from lastseen.mechanisms import Mechanisms
 from lastseen.options import StreamOptions
 from lastseen.replica import Replica
 from lastseen.secret import Secret
 from lastseen.snapshots import ScopeKey
+from lastseen.stream_messages import StreamEntry
 from lastseen.stream_session import StreamSession
 from lastseen_simulator import effects as gateway
+from lastseen_simulator.polymarket_us.verdict import STATEFUL
 from lastseen_simulator.world.disk import Disk
 from lastseen_simulator.world.host import Host, Socket, revealed, shown
 from lastseen_simulator.world.keeping import Image, Record
@@ -50,11 +52,12 @@ class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
 
     def begin(self) -> None:
         """Starts, from what is durable."""
-        record = self.disk.durable
-        self.replica.load(record.scopes)
-        self._image.load(record.scopes)
-        channel = self.watch.channel
-        known = bool(record.scopes) or record.position.token(channel) is not None
+        record, channel = self.disk.durable, self.watch.channel
+        lost = self.setting.forgets is not None and channel in STATEFUL
+        scopes = {} if lost else record.scopes
+        self.replica.load(scopes)
+        self._image.load(scopes)
+        known = not lost and (bool(scopes) or record.position.token(channel) is not None)
         bases = frozenset({ScopeKey(channel, None)}) if known else frozenset[ScopeKey]()
         self.watch.reborn(record.kept, record.position)
         self.step(lambda now: self.session.handle_begin(record.position, bases, now=now))
@@ -102,6 +105,10 @@ class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
                 return False
         self.watch.told(event)
         self.replica.apply(event)
+        if isinstance(event, StateSnapshot):
+            laid = (each.unit for each in event.overlay if isinstance(each, StreamEntry))
+            based = {unit for unit in laid if unit is not None}.union(event.rows)
+            self.watch.sequence.check_replaced(f"{event.channel}/", self.replica.state(), based)
         trace = self.setting.trace
         trace.note(self.now, type(event).__name__, str(getattr(event, "id", "")))
         if trace.told:
@@ -155,6 +162,8 @@ class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
         self.tell("disk", f"commit {effect.commit}: {token}")
 
         def done(trouble: str | None) -> None:
+            if trouble is None:
+                self.watch.durable_at = self.now
             self.tell("disk", f"commit {effect.commit}: {trouble or 'durable'}")
             self.step(
                 lambda now: self.session.handle_committed(effect.commit, trouble=trouble, now=now)

@@ -14,6 +14,7 @@ from lastseen.status import Counters
 from lastseen.stream_messages import StreamEntry
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.world.effort import EffortWatch
+from lastseen_simulator.world.ordering import OrderWatch
 from lastseen_simulator.world.polymarket_us_marks import PolymarketUSMarks
 from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.stuck import StuckWatch
@@ -30,8 +31,11 @@ _ITEMS: Final = {"orders": "executions", "drop_copy": "executions", "positions":
 _GOOD: Final = (ScopeState.SYNCED, ScopeState.LIVE_ONLY)
 
 
-Progress = tuple[int, str]
-"""The shares of an order that are filled, or the time of anything else."""
+Progress = tuple[bool, int, str]
+"""Whether an order is over, how many of its shares are filled; or the time of anything else."""
+
+_OVER: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "REPLACED"})
+_TIMES: Final = ("updateTime", "transactTime")
 
 
 @final
@@ -55,14 +59,20 @@ class PolymarketUSWatch(Watch):
     stuck: StuckWatch
     stable_after_s: float
     channel: str
+    held_max: int
+    """What may be held until there is a base, and what may wait for the application."""
+    waiting_max: int
     prompt: bool = True
     strict: bool = True
     """No cap is so small, and nothing so odd, that entries are legally dropped."""
+    sequence: OrderWatch
     tally: Tally = attrs.field(factory=Tally)
     deliveries: int = 0
     claim: ScopeState = ScopeState.COLD
     fed_since: float | None = None
     """When this durable life first had a stream that counted."""
+    durable_at: float = 0.0
+    """When a commit last succeeded."""
     gaps: int = 0
     moving: bool = False
     """The application asks for a new stream just now."""
@@ -207,6 +217,7 @@ class PolymarketUSWatch(Watch):
             self._owner = connection
             self._based = self._updated = False
             self._progress.clear()
+            self.sequence.begins()
             self.sockets.good_from_now()
             self.effort.accepted(connection)
             # A stream whose first word is an error was never open.
@@ -261,6 +272,7 @@ class PolymarketUSWatch(Watch):
                 self.seen.repeated()
             self._handed.add(key)
             self._arrivals.append(key)
+            self.sequence.comes(self.channel, key)
             self._fresh.append(key)
 
     # What the application is told.
@@ -278,7 +290,7 @@ class PolymarketUSWatch(Watch):
                 self._fresh.clear()
                 self.seen.gap()
             case StateSnapshot():
-                self._progress.clear()
+                self._base(event)
                 self.seen.rebased()
             case _:
                 self.seen.told(event)
@@ -286,8 +298,8 @@ class PolymarketUSWatch(Watch):
     def _entry(self, entry: Entry) -> None:
         key = entry.id
         self.tally.tells(key if self.channel in EVENTS else None)
-        if isinstance(entry, StreamEntry) and entry.unit is not None and not entry.repeated:
-            self._check_progress(entry.unit, bytes(entry.raw))
+        if isinstance(entry, StreamEntry):
+            self._check_progress(entry)
         if self.channel not in EVENTS or key is None:
             return
         if key not in self._handed:
@@ -296,21 +308,35 @@ class PolymarketUSWatch(Watch):
         once_more = self.inclusive and key not in self._heard_in_life
         if key in self._told and not (repeated or once_more) and self.strict:
             self.blame("S5", f"tells of {key} twice")
+        self.sequence.tells(self.channel, key)
         self._told.add(key)
         self._heard_in_life.add(key)
         self._order.append(key)
 
-    def _check_progress(self, unit: str, raw: bytes) -> None:
-        """INV-S6: what sets a unit is not behind what set it before."""
-        item = msgspec.json.decode(raw, type=dict[str, Any])
-        order = as_object(item.get("order"))
-        if order is None:
-            progress: Progress = (0, str(item.get("updateTime") or item.get("transactTime")))
-        else:
-            progress = (int(order.get("cumQty") or 0), "")
+    def _base(self, snapshot: StateSnapshot) -> None:
+        """From here on units are as far along as this says."""
+        self._progress = {unit: _progress(value) for unit, value in snapshot.rows.items()}
+        for entry in snapshot.overlay:
+            if isinstance(entry, StreamEntry):
+                self._check_progress(entry)
+
+    def _check_progress(self, entry: StreamEntry) -> None:
+        """INV-S5, S6: what sets a unit is not behind what set it before.
+
+        Only what a base did not know may be told once more.
+        """
+        unit = entry.unit
+        if unit is None:
+            if entry.repeated:
+                self.blame("S5", f"tells of {entry.id} once more, and it sets nothing")
+            return
+        item = msgspec.json.decode(bytes(entry.raw), type=dict[str, Any])
+        progress = _progress(as_object(item.get("order")) or item)
         before = self._progress.get(unit)
         if before is not None and progress < before:
             self.blame("S6", f"{unit} goes back from {before} to {progress}")
+        if before == progress and entry.repeated:
+            self.blame("S5", f"tells of {entry.id} once more, and {unit} was there already")
         self._progress[unit] = progress
 
     def rejected(self, entry: Entry) -> None:
@@ -334,10 +360,14 @@ class PolymarketUSWatch(Watch):
         for channel, row in counters.items():
             if not row.conserved:
                 self.blame("S21", f"{channel}: {row}")
+            if row.held > self.held_max or row.buffered > self.waiting_max:
+                self.blame("S13", f"{channel}: {row}, with {self.held_max} and {self.waiting_max}")
         if position != self._position:
             self._position = position
             if idle:
                 self._check_token(position, "the position")
+        if idle and self.prompt and self._owner is None and self.claim in _GOOD:
+            self.blame("S10", f"calls {self.channel} {self.claim.value} without a connection")
         if not (idle and self.prompt and self.strict) or self.claim not in _GOOD:
             return
         for key in self._fresh:
@@ -362,3 +392,10 @@ class PolymarketUSWatch(Watch):
             key = record["entryId"]
             before = since is None or record["at"] <= since
             yield (key,), not judged or before or key in self._told or key in withheld
+
+
+def _progress(value: object) -> Progress:
+    members = as_object(value) or {}
+    state = str(members.get("state")).removeprefix("ORDER_STATE_")
+    time = next((str(members[name]) for name in _TIMES if name in members), "")
+    return (state in _OVER, int(members.get("cumQty") or 0), "" if "cumQty" in members else time)

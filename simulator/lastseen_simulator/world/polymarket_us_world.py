@@ -18,6 +18,7 @@ from lastseen_simulator.world.effort import EffortWatch, Facts
 from lastseen_simulator.world.host import Setting
 from lastseen_simulator.world.keeping import Record
 from lastseen_simulator.world.network import Network
+from lastseen_simulator.world.ordering import OrderWatch
 from lastseen_simulator.world.plan import Action, Plan, tuples
 from lastseen_simulator.world.polymarket_us_host import PolymarketUSHost
 from lastseen_simulator.world.polymarket_us_watch import Kept, PolymarketUSWatch
@@ -36,6 +37,9 @@ _KNOBS: Final[Mapping[str, Any]] = {"rate": 0.0, "symbols": 2, "orders": 3}
 """A small venue in which only the plan lets something happen."""
 
 _MESSAGES_PER_S: Final = 20
+_COMMIT_S: Final = 3.0
+"""A write that is under way, and the one after it."""
+
 _ASKS: Final = 4
 """Requests that may fail before the one that counts."""
 
@@ -101,7 +105,10 @@ class PolymarketUSCast:
             ),
             stable_after_s=options.stable_after_s,
             secrecy=SecrecyWatch(canary=self.canary, in_login=False),
+            sequence=OrderWatch(client=client, clock=self.clock, marks=self.marks),
             channel=self.plan.channels[client],
+            held_max=options.hold_items_max,
+            waiting_max=options.delivery_items_max,
             prompt=not settings.get("slow", False),
             strict=not settings.get("nasty", False),
             inclusive=self.plan.knobs.get("resume_inclusive", False),
@@ -156,6 +163,10 @@ class PolymarketUSCast:
             for verdict in compare(host.replica.state(), truth, (channel,)):
                 if not verdict.equal:
                     return verdict.difference
+        # Tokens come with every heartbeat, so that the newest is hardly ever durable.
+        late = self.clock.now > host.watch.durable_at + self.options.commit_interval_s + _COMMIT_S
+        if late and status.durable != status.position:
+            return "what was applied does not become durable"
         return host.watch.missing()
 
     def fails(self, permanent: Action) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lastseen_simulator.world.draw import Dice, Menu, draw_actions, draw_permanent, fault
-from lastseen_simulator.world.menu import LINK, SLOW, cut, ended_at
+from lastseen_simulator.world.menu import LINK, SLOW, cut, ended_at, lagging
 from lastseen_simulator.world.plan import Action, Plan
 from lastseen_simulator.world.secrecy import ECHO
 
@@ -112,6 +112,9 @@ def draw_polynode(seed: int) -> Plan:
         del menu["slow"]
     actions = draw_actions(dice, menu, clients=clients, until=heal_at)
     actions += _publications(dice, presets, heal_at)
+    if dice.chance(0.12):
+        settings["slow"] = True
+        actions += lagging(dice, _TYPES, heal_at)
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="polynode",

@@ -236,8 +236,8 @@ class World:
             Violation(invariant=invariant, client=client, at=self.clock.now, words=words)
         )
 
-    def launch(self, client: int) -> None:
-        """Begins another life of a client."""
+    def launch(self, client: int, *, forgets: int | None = None) -> None:
+        """Begins another life of a client, without what it had of one of its channels."""
         self.lives[client] += 1
         with _usable("options, knobs or settings"):
             host = self.hosts[client] = self.cast.host(
@@ -248,6 +248,9 @@ class World:
                 self.watches[client],
             )
         self.trace.tell(self.clock.now, f"client {client}", "world", f"life {self.lives[client]}")
+        if forgets is not None:
+            channels = self.plan.channels
+            host.setting.forgets = channels[forgets % len(channels)]
         host.begin()
 
     # What befalls it.

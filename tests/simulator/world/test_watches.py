@@ -76,8 +76,8 @@ PLANTED = {
 }
 
 
-def found(dialect: str, mechanisms: Mechanisms | None = None) -> str | None:
-    outcomes = (play(draw(dialect, seed), mechanisms=mechanisms) for seed in SEEDS)
+def found(dialect: str) -> str | None:
+    outcomes = (play(draw(dialect, seed)) for seed in SEEDS)
     return next((each.violation.invariant for each in outcomes if each.violation), None)
 
 
@@ -85,7 +85,8 @@ def found(dialect: str, mechanisms: Mechanisms | None = None) -> str | None:
 def test_each_watch_finds_the_bug_that_is_planted_for_it(name: str) -> None:
     dialect, invariant, broken = PLANTED[name]
 
-    assert found(dialect, broken) == invariant
+    outcomes = (play(draw(dialect, seed), mechanisms=broken) for seed in SEEDS)
+    assert invariant in (each.violation.invariant for each in outcomes if each.violation)
 
 
 @pytest.mark.parametrize(
