@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG002 - a broken answer does not look at the question
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -22,6 +22,7 @@ from lastseen.liveness import Liveness, Pulse
 from lastseen.mechanisms import Mechanisms
 from lastseen.pages import Pages
 from lastseen.position import Cursor, Position, PositionKeeper
+from lastseen.progress import Progress
 from lastseen.stream_messages import StreamSnapshot
 from lastseen_simulator.broken import WITHOUT
 
@@ -56,6 +57,23 @@ class DedupOfNothing(Dedup):
 
     def admit(self, cursor: Cursor) -> bool:
         super().admit(cursor)
+        return True
+
+
+@attrs.define(eq=False, repr=False)
+class DedupOfTheFenced(Dedup):
+    """Takes for known what was fenced off before anybody had it."""
+
+    def rewind(self, cursor: Cursor | None, fenced: Iterable[Cursor]) -> None:
+        super().rewind(cursor, ())
+
+
+@attrs.define(eq=False, repr=False)
+class HoldEverything(Hold):
+    """Has no cap."""
+
+    def put(self, entry: Entry) -> bool:
+        super().put(entry)
         return True
 
 
@@ -109,6 +127,16 @@ class Optimist(Commits):
 
 
 @attrs.define(eq=False)
+class Forgetful(Commits):
+    """Does not try again what failed."""
+
+    def finished(self, commit: int, *, ok: bool, now: float) -> bool:
+        answered = super().finished(commit, ok=ok, now=now)
+        self._dirty = False
+        return answered
+
+
+@attrs.define(eq=False)
 class Hasty(Commits):
     """Begins a commit while another is under way."""
 
@@ -136,6 +164,31 @@ class NoDeadline(Lifecycle):
 
     def deadline(self) -> float | None:
         return None
+
+
+@attrs.define(eq=False)
+class KeepsAnyCursor(PositionKeeper):
+    """Takes a cursor over whose state is gone."""
+
+    def restore(self, position: Position, bases: Collection[str]) -> None:
+        super().restore(position, [*bases, *(name for name, _ in position.cursors)])
+
+
+@attrs.define(eq=False, repr=False)
+class AnyProgress(Progress):
+    """Lets a unit go back."""
+
+    def admit(self, unit: str, progress: tuple[int, ...]) -> bool:
+        super().admit(unit, progress)
+        return True
+
+
+@attrs.define(eq=False, repr=False)
+class AlwaysBehind(Progress):
+    """Believes of each base that it did not know what was told."""
+
+    def is_behind(self, unit: str, progress: tuple[int, ...]) -> bool:
+        return True
 
 
 @attrs.define(eq=False, repr=False)
@@ -180,6 +233,10 @@ PLANTED: Final[Mapping[str, tuple[str, Mechanisms]]] = {
     "failed commit counts": ("oddspapi", Mechanisms(commits=Optimist)),
     "two commits at once": ("oddspapi", Mechanisms(commits=Hasty)),
     "nothing withdrawn": ("oddspapi", Mechanisms(delivery=NothingWithdrawn)),
+    "fenced for ever": ("oddspapi", Mechanisms(dedup=DedupOfTheFenced)),
+    "held without a cap": ("oddspapi", Mechanisms(hold=HoldEverything)),
+    "failed commit forgotten": ("oddspapi", Mechanisms(commits=Forgetful)),
+    "cursor without its state": ("oddspapi", Mechanisms(position=KeepsAnyCursor)),
     "tombstones omitted": ("polynode", Mechanisms(lifecycle=without_tombstones)),
     "items wait for ever": ("polynode", Mechanisms(lifecycle=NoDeadline)),
     "one identity remembered": ("polynode", Mechanisms(identities=lambda _: Identities(1))),
@@ -187,6 +244,8 @@ PLANTED: Final[Mapping[str, tuple[str, Mechanisms]]] = {
     "asks wait for ever": ("polynode", Mechanisms(asks=patient)),
     "backoff reset at delivery": ("polymarket-us", WITHOUT["R12"]),
     "token resumed in vain": ("polymarket-us", WITHOUT["R13"]),
+    "units go back": ("polymarket-us", Mechanisms(progress=AnyProgress)),
+    "told once more": ("polymarket-us", Mechanisms(progress=AlwaysBehind)),
     "first page is all": ("polymarket-us", Mechanisms(pages=FirstPage)),
     "one execution remembered": ("polymarket-us", Mechanisms(identities=lambda _: Identities(1))),
 }

@@ -115,6 +115,10 @@ def draw_polynode(seed: int) -> Plan:
     if dice.chance(0.12):
         settings["slow"] = True
         actions += lagging(dice, _TYPES, heal_at)
+    elif dice.chance(0.2):
+        heal_at = max(heal_at, 16.0)
+        knobs |= {"snapshot_count_max": dice.one_of((1, 3)), "lookback_s": 6.0}
+        actions += _away_too_long(dice)
     actions.sort(key=lambda action: action.at)
     return Plan(
         dialect="polynode",
@@ -148,6 +152,25 @@ def _publications(dice: Dice, presets: tuple[str, ...], until: float) -> list[Ac
         elif dice.chance(0.3):
             values["times"] = dice.whole(2, 4)
         made.append(Action(at=at, what="publish", values=values))
+    return made
+
+
+def _away_too_long(dice: Dice) -> list[Action]:
+    """Away for longer than histories reach back, or while more happens than they have."""
+    at = dice.between(1.0, 4.0)
+    seconds = dice.one_of((1.0, 7.5, 9.0))
+    made = [
+        Action(at=at - 0.5, what="publish", values={"channel": "settlement"}),
+        Action(at=at, what="refuse", values={"mode": "refuse", "seconds": seconds}),
+        Action(at=at, what="cut", values={"heard": "both", "keep": 0}),
+    ]
+    for _ in range(dice.whole(1, 4)):
+        values: dict[str, Any] = {"channel": dice.one_of(_TYPES), "times": dice.whole(1, 3)}
+        made.append(Action(at=at + dice.between(0.1, seconds), what="publish", values=values))
+    if dice.chance(0.4):
+        # Once more, maybe before anybody has caught up.
+        again = {"heard": "both", "keep": dice.whole(0, 3)}
+        made.append(Action(at=at + seconds + dice.between(0.2, 2.0), what="cut", values=again))
     return made
 
 

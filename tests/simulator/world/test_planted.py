@@ -11,9 +11,13 @@ from lastseen_simulator.world.world import play
 
 SEEDS = 100
 RARE = {
-    "asks wait for ever": 667,
-    "one execution remembered": 317,
+    "asks wait for ever": 466,
+    "cursor without its state": 253,
+    "failed commit forgotten": 183,
+    "held without a cap": 235,
+    "one execution remembered": 180,
     "token resumed in vain": 292,
+    "units go back": 281,
 }
 """What a hundred seeds need not find, by the first seed that does; a sweep has two thousand."""
 
