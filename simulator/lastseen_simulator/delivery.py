@@ -12,7 +12,7 @@ from lastseen_simulator.gateways import Recorder
 from lastseen_simulator.lines import Line, Outgoing
 from lastseen_simulator.mischief import Mischief, Placed
 
-__all__ = ["DRIP_BYTES_PER_S", "Delivery"]
+__all__ = ["DRIP_BYTES_PER_S", "UNKNOWABLE", "Delivery"]
 
 DRIP_BYTES_PER_S: Final = 64.0
 """Default pace of a drip: a frame of a few hundred bytes takes some seconds."""
@@ -23,6 +23,9 @@ Rewrite = Callable[[Fault, Outgoing], tuple[str | bytes, str]]
 
 _WHOLE: Final = ("end",)
 """Kinds that cut what is said and not how it is encoded: what is left is in good order."""
+
+UNKNOWABLE: Final = frozenset({"coalesced", "lost", "skipped"})
+"""Why a frame was withheld so that its receiver cannot know: no part of it came, and no end."""
 
 _CHANGES: Final = ("duplicate", "gap", "reorder", "drip", "split")
 """What can be done to a data frame without touching what it says."""

@@ -7,6 +7,7 @@ from typing import Any, Final, final
 
 import attrs
 
+from lastseen_simulator.delivery import UNKNOWABLE
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.truth import Record, unit_keys
 
@@ -108,7 +109,7 @@ class Ledger:
                 self._publish(record)
             case "epoch":
                 self.epochs.append(record["epoch"])
-            case "withheld":
+            case "withheld" if record["why"] in UNKNOWABLE:
                 self._withhold(record)
             case "sent":
                 if record["how"] == "replayed":

@@ -12,6 +12,7 @@ from lastseen.shapes import as_list, as_object
 from lastseen.states import ScopeState
 from lastseen.status import Counters
 from lastseen.stream_messages import StreamEntry
+from lastseen_simulator.delivery import UNKNOWABLE
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.ordering import OrderWatch
@@ -385,7 +386,11 @@ class PolymarketUSWatch(Watch):
         if self.channel not in EVENTS:
             return
         judged, since = self.strict and not self.gaps, self.fed_since
-        withheld = {each["entryId"] for each in self.truth.records if each["kind"] == "withheld"}
+        withheld = {
+            each["entryId"]
+            for each in self.truth.records
+            if each["kind"] == "withheld" and each["why"] in UNKNOWABLE
+        }
         for record in self.truth.records:
             if record["kind"] != "entry" or record["channel"] != self.channel:
                 continue
