@@ -45,8 +45,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
         ),
         "S3": Invariant(
             "no delta without a base",
-            _O,
-            "a stream brings its base itself (S10); a history is none",
+            _KEPT,
+            "a history is none",
             "explorer",
         ),
         "S4": Invariant(

@@ -162,7 +162,9 @@ class CursorWatch(Watch):
     def check_caps(self, counters: Mapping[str, Counters]) -> None:
         """INV-S13: no channel holds or queues more than its caps allow."""
         for channel, row in counters.items():
-            scopes = 2 + sum(name == channel for name, _ in self.claims)
+            scopes = 2
+            if row.held > scopes * self.held_max:
+                scopes += sum(name == channel for name, _ in self.claims)
             if row.held > scopes * self.held_max:
                 self.blame("S13", f"{channel} holds {row.held}, not {scopes} times {self.held_max}")
             if row.buffered > self.waiting_max:

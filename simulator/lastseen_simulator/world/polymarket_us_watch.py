@@ -300,6 +300,7 @@ class PolymarketUSWatch(Watch):
         key = entry.id
         self.tally.tells(key if self.channel in EVENTS else None)
         if isinstance(entry, StreamEntry):
+            self._check_base(entry)
             self._check_progress(entry)
         if self.channel not in EVENTS or key is None:
             return
@@ -320,6 +321,14 @@ class PolymarketUSWatch(Watch):
         for entry in snapshot.overlay:
             if isinstance(entry, StreamEntry):
                 self._check_progress(entry)
+
+    def _check_base(self, entry: StreamEntry) -> None:
+        """INV-S3: nothing is laid on what never came."""
+        owner = self._owner
+        if owner is None or not self.prompt or self.channel not in _WITH_SNAPSHOT:
+            return
+        if entry.unit is not None and not (self._based or self._token_sent.get(owner, False)):
+            self.blame("S3", f"applies {entry.id or entry.unit} before any snapshot came")
 
     def _check_progress(self, entry: StreamEntry) -> None:
         """INV-S5, S6: what sets a unit is not behind what set it before.
