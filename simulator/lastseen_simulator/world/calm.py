@@ -16,6 +16,9 @@ _LONG_EACH: Final = 8
 _GROWTH: Final = 16
 """Things more than at half time that may be kept for a moment: a ping under way, say."""
 
+_LOOKS: Final = 8
+_LOOK_S: Final = 0.13
+
 _ATOMS: Final = (str, bytes, int, float, bool, type(None), type)
 _SLACK_S: Final = 1.0
 
@@ -52,6 +55,12 @@ def watch_quiet(world: Calm) -> None:
         grown = things_in(world.hosts[client].session) - sizes[client]
         # A peer that says something rarely has said it for the first time.
         known = middle[client].fed > before[client].fed or middle[client].fed == watch.effort.fed
+        for _ in range(_LOOKS):
+            if grown <= _GROWTH or not known:
+                break
+            # Maybe a part of something that will be thrown away when it is whole.
+            world.until(world.clock.now + _LOOK_S)
+            grown = min(grown, things_in(world.hosts[client].session) - sizes[client])
         if grown > _GROWTH and known:
             watch.effort.blame("L8", f"{grown} things more in memory after {seconds / 2:g} s")
 

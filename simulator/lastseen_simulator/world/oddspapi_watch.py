@@ -421,7 +421,7 @@ class OddsPapiWatch(CursorWatch):
         scope = (channel, entity)
         self._forget(scope)
         self.bases[scope] = max(begun.seen, 0)
-        if channel in begun.dated and not snapshot.verification:
+        if self.prompt and channel in begun.dated and not snapshot.verification:
             self.dated[scope] = begun.seen
         if self.prompt and snapshot.proof is Proof.PROVEN:
             self.check_proof(channel, begun.seen, self._heads)

@@ -221,9 +221,6 @@ class PolymarketUSWatch(Watch):
             self.sequence.begins()
             self.sockets.good_from_now()
             self.effort.accepted(connection)
-            # A stream whose first word is an error was never open.
-            if self.fed_since is None and "error" not in read:
-                self.fed_since = self.clock.now
             self.seen.begun(resumes=self._token_sent.get(connection, False))
         session = record.get("sessionId") or read.get("sessionId")
         if session is not None and self._sessions.setdefault(connection, session) != session:
@@ -245,6 +242,9 @@ class PolymarketUSWatch(Watch):
             self.stuck.led()
         self.effort.fed += "heartbeat" not in record or "resumeToken" in record
         owed = self.channel in _WITH_SNAPSHOT and not self._token_sent.get(connection, False)
+        if self.fed_since is None and error is None and (self._based or not owed):
+            # A stream whose first word is an error was never open, nor one without its base.
+            self.fed_since = self.clock.now
         if self._based or (self._updated and not owed):
             self.effort.answered(connection)
         token = record.get("resumeToken")
