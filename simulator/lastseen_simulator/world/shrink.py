@@ -20,6 +20,9 @@ __all__ = ["shrink"]
 RUNS_MAX: Final = 1500
 """Plays of one shrinking; by far more than a plan of sixty actions takes."""
 
+_NEEDED: Final = frozenset({"heartbeat_s"})
+"""As it comes, it is rarer than clients of a plan have patience for."""
+
 _CALM: Final[tuple[tuple[str, Any], ...]] = (
     ("jitter_s", 0.0),
     ("latency_s", 0.005),
@@ -94,7 +97,7 @@ def _simpler(best: Callable[[], Plan]) -> Iterator[Plan]:
         for name in list(getattr(best(), group)):
             values: dict[str, Any] = getattr(best(), group)
             rest: Any = {key: value for key, value in values.items() if key != name}
-            if name in values:
+            if name in values and name not in _NEEDED:
                 yield attrs.evolve(best(), **{group: rest})
     for index in range(len(best().actions)):
         if index < len(best().actions) and "times" in best().actions[index].values:
