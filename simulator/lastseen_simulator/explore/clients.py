@@ -3,7 +3,8 @@
 Nothing here judges; `witness` watches, and `oracle` judges.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final, final
 
 import attrs
@@ -278,33 +279,40 @@ def _write_snapshot(snapshot: StateSnapshot, walk: Walk) -> None:
         _write_entry(entry, walk)
 
 
+_of_queue: Final[Callable[[SnapshotQueue], tuple[Any, ...]]] = attrgetter(
+    "_pending", "_under_way", "_later", "_ready", "_number", "_stirred", "_wake_at"
+)
+
+
 def _write_queue(queue: SnapshotQueue, walk: Walk) -> None:
     """The order of what is ready counts, the numbers it is made of do not."""
-    for source, pending in getattr(queue, "_pending").items():  # noqa: B009
-        walk.out += (source.kind, source.entity, pending.attempts, pending.under_way)
-        walk.out.append(pending.place is None)
+    places, under_way, later, ready, number, stirred, wake_at = _of_queue(queue)
+    out = walk.out
+    for source, pending in places.items():
+        out += (source.kind, source.entity, pending.attempts, pending.under_way)
+        out.append(pending.place is None)
         walk.ahead(pending.not_before)
         walk.ahead(pending.scheduled)
         for key, want in pending.wants.items():
-            walk.out += (key.channel, key.entity, int(want.priority))
+            out += (key.channel, key.entity, int(want.priority))
             walk.name("fence", want.fence)
             walk.ahead(want.due)
-    for number, fetch in getattr(queue, "_under_way").items():  # noqa: B009
-        walk.out += (number, fetch.source.kind, fetch.source.entity)
+    for fetched, fetch in under_way.items():
+        out += (fetched, fetch.source.kind, fetch.source.entity)
         for key, fence in fetch.asked.items():
-            walk.out += (key.channel, key.entity)
+            out += (key.channel, key.entity)
             walk.name("fence", fence)
-    for at, _, source in sorted(getattr(queue, "_later")):  # noqa: B009
+    for at, _, source in sorted(later) if later else ():
         walk.ahead(at)
-        walk.out += (source.kind, source.entity)
-    for name, heap in getattr(queue, "_ready").items():  # noqa: B009
-        walk.out.append(name)
-        for priority, _, source in sorted(heap):
-            walk.out += (int(priority), source.kind, source.entity)
+        out += (source.kind, source.entity)
+    for name, heap in ready.items():
+        out.append(name)
+        for priority, _, source in sorted(heap) if heap else ():
+            out += (int(priority), source.kind, source.entity)
     for budget in queue.budgets.values():
         write_budget(budget, walk)
-    walk.out += (getattr(queue, "_number"), getattr(queue, "_stirred"))  # noqa: B009
-    walk.ahead(getattr(queue, "_wake_at"))  # noqa: B009
+    out += (number, stirred)
+    walk.ahead(wake_at)
 
 
 def _write_replica(replica: Replica, walk: Walk) -> None:
@@ -365,6 +373,7 @@ CLIENT_PRINTS: Final = Fingerprints(
         ("Session", "dialect"),
         ("Scope", "census"),
         ("Channel", "census"),
+        ("Claim", "proof"),
         ("Connections", "listen"),
         ("Connections", "classify"),
         ("Connections", "on_lost"),

@@ -1,7 +1,8 @@
 """How parts that every session has are written down."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from lastseen.budget import Budget
@@ -22,15 +23,21 @@ OPTIONS: Final = (
 """Fields that hold what a situation decides, and never change."""
 
 
+_of_delivery: Final[Callable[[Any], tuple[int, Mapping[str, int], Any, Any, Any]]] = attrgetter(
+    "_appended", "_cleared", "_queue", "_taken", "_loads"
+)
+_of_budget: Final[Callable[[Budget], tuple[deque[float], float]]] = attrgetter(
+    "_used_at", "_paused_until"
+)
+
+
 def write_delivery(delivery: Any, walk: Walk) -> None:
     """Its counts of items ever queued matter by their differences only."""
-    appended = getattr(delivery, "_appended")  # noqa: B009
-    cleared: Mapping[str, int] = getattr(delivery, "_cleared")  # noqa: B009
-    queue = getattr(delivery, "_queue")  # noqa: B009
+    appended, cleared, queue, taken, loads = _of_delivery(delivery)
     walk.out += (_name_and_rest(cleared, appended, len(queue)), len(queue))
-    for item in (*queue, *getattr(delivery, "_taken")):  # noqa: B009
+    for item in (*queue, *taken):
         walk.write(item)
-    walk.write(getattr(delivery, "_loads"))  # noqa: B009
+    walk.write(loads)
 
 
 def _name_and_rest(cleared: Mapping[str, int], appended: int, waiting: int) -> list[Any]:
@@ -40,10 +47,10 @@ def _name_and_rest(cleared: Mapping[str, int], appended: int, waiting: int) -> l
 
 def write_budget(budget: Budget, walk: Walk) -> None:
     """What was used within the window, by its age."""
-    used: deque[float] = getattr(budget, "_used_at")  # noqa: B009
-    ages = [round(walk.now - at, 6) for at in used] if used else ()
-    walk.out.append([age for age in ages if age < budget.window_s])
-    walk.ahead(getattr(budget, "_paused_until"))  # noqa: B009
+    used, paused_until = _of_budget(budget)
+    now, window_s = walk.now, budget.window_s
+    ages = [age for at in used if (age := round(now - at, 6)) < window_s] if used else ()
+    walk.out += (ages, round(paused_until - now, 6) if paused_until > now else 0.0)
 
 
 def write_connection(connection: Connection, walk: Walk) -> None:
