@@ -26,11 +26,12 @@ import msgspec
 
 from lastseen_simulator.explore.hints import PLAIN, hints_of, is_flat, is_made_of
 
-__all__ = ["Fingerprints", "Walk"]
+__all__ = ["Fingerprints", "Walk", "Write"]
 
 _encode = msgspec.msgpack.Encoder().encode
 
 Write = Callable[[Any, "Walk"], None]
+"""Writes down one value."""
 
 _PLAIN: Final = frozenset(PLAIN)
 
