@@ -220,7 +220,11 @@ class Market:
         return known is not None and known["state"] == "OPEN"
 
     def _own(self, symbol: str) -> list[Item]:
-        return [o for o in self.orders.values() if o["symbol"] == symbol and self.is_open(o)]
+        return [
+            order
+            for order in self.orders.values()
+            if order["symbol"] == symbol and order.get("state") not in TERMINAL
+        ]
 
     def _execute(self, given: Mapping[str, Any], wall_ms: int) -> Iterator[Happening]:
         """An execution: told to its owner and to the drop copy; a fill moves everything else."""
