@@ -3,6 +3,7 @@
 import enum
 import heapq
 from collections.abc import Callable
+from typing import NamedTuple, final
 
 import attrs
 
@@ -20,8 +21,8 @@ class Timer(enum.Enum):
     LISTENER = "listener_returns"
 
 
-@attrs.frozen(kw_only=True)
-class Alarm:
+@final
+class Alarm(NamedTuple):
     """One moment; `connection` is the driver's number where one is meant."""
 
     at: float
@@ -30,8 +31,8 @@ class Alarm:
     connection: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Rhythm:
+@final
+class Rhythm(NamedTuple):
     """Something that keeps its own time: when it happens next (None is never), and how."""
 
     timer: enum.Enum

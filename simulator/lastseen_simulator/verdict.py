@@ -12,6 +12,7 @@ __all__ = ["ChannelVerdict", "compare"]
 
 _SHOWN_CHARACTERS_MAX = 160
 _BLANK = "clocks"
+_SPELLED_ONCE = (str, int, bool)
 _OVER = (2, 3)
 """`statusId` of what is finished or cancelled (§6.1)."""
 
@@ -72,7 +73,7 @@ def _compare_channel(
             return _differs(channel, theirs, f"{key} is missing")
         if key not in theirs:
             return _differs(channel, theirs, f"{key} should not be there")
-        if _plain(ours[key]) != _plain(theirs[key]):
+        if not _are_same(ours[key], theirs[key]):
             return _differs(channel, theirs, f"{key}: {_first(ours[key], theirs[key])}")
     return ChannelVerdict(channel=channel, units=len(theirs), difference=None)
 
@@ -101,9 +102,21 @@ def _first(ours: Any, theirs: Any) -> str:
         left, right = cast("Mapping[str, Any]", ours), cast("Mapping[str, Any]", theirs)
         for name in sorted(left.keys() | right.keys()):
             one, other = left.get(name), right.get(name)
-            if _plain(one) != _plain(other):
+            if not _are_same(one, other):
                 return f"{name} is {one}, should be {other}"
     return f"{ours} should be {theirs}"
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    """Whether two values are one, whoever spelled them; nearly always they are spelled alike."""
+    kind: type[Any] = one.__class__
+    if kind is not other.__class__:
+        return bool(_plain(one) == _plain(other))
+    if kind in _SPELLED_ONCE:
+        return bool(one == other)
+    if kind is dict and one.keys() == other.keys():
+        return all(_are_same(item, other[key]) for key, item in one.items())
+    return bool(_plain(one) == _plain(other))
 
 
 def _plain(value: Any) -> Any:

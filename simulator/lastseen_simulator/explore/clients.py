@@ -3,16 +3,14 @@
 Nothing here judges; `witness` watches, and `oracle` judges.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, final
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, ClassVar, Final, final
 
 import attrs
 
 from lastseen.backoff import Backoff
-from lastseen.budget import Budget
-from lastseen.connections import Connection
-from lastseen.delivery import Delivery
-from lastseen.dialect import End, HttpResponse, SnapshotFault
+from lastseen.dialect import HttpResponse, SnapshotFault
 from lastseen.dialects.oddspapi import OddsPapi
 from lastseen.durability import Durability
 from lastseen.effects import CancelFetch, Close, Commit, Connect, FetchSnapshot, Ping, Send
@@ -28,24 +26,17 @@ from lastseen_simulator.explore.copying import SHARE, Copier, two_levels
 from lastseen_simulator.explore.fingerprints import Fingerprints, Walk
 from lastseen_simulator.explore.market import version_of
 from lastseen_simulator.explore.oracle import Summary
-from lastseen_simulator.explore.parties import adds_up
+from lastseen_simulator.explore.parties import Keeper, adds_up
 from lastseen_simulator.explore.witness import Witness
 from lastseen_simulator.explore.writing import (
-    OPTIONS,
+    BESIDE_A_SESSION,
+    EQUAL,
+    WRITERS,
     write_budget,
-    write_connection,
-    write_delivery,
+    write_keeper,
 )
 
-__all__ = ["CLIENT_COPIER", "CLIENT_PRINTS", "Client", "Disk", "Out", "STILL", "Still"]
-
-Out = tuple[Any, ...]
-"""What leaves a client: connect, send, close, fetch and cancel, each with its number."""
-
-_TOLD: Final = (Entry, StateSnapshot, StatusChanged)
-"""The events that an application acts on; any other is taken along with the next of these."""
-
-_SCHEDULED_S: Final = 1e-9
+__all__ = ["CLIENT_COPIER", "CLIENT_PRINTS", "Client", "Disk", "STILL", "Still"]
 
 
 @final
@@ -77,16 +68,15 @@ class Disk:
 
 @final
 @attrs.define(eq=False)
-class Client:
-    """One process, with its own clock; `staged` is a commit under way and its number."""
+class Client(Keeper):
+    """One process."""
 
+    acts_on: ClassVar[tuple[type[Any], ...]] = (Entry, StateSnapshot, StatusChanged)
+    """Any other is taken along with the next of these."""
     session: Session
-    replica: Replica
     witness: Witness
-    now: float
     disk: Disk
     staged: tuple[int, Disk] | None = None
-    out: list[Out] = attrs.field(factory=list[Out])
 
     @classmethod
     def start(
@@ -107,7 +97,6 @@ class Client:
                 cap_s=options.backoff_cap_s,
                 stable_after_s=options.stable_after_s,
             ),
-            now=0.0,
             disk=disk,
         )
         scopes = {} if state_lost else dict(disk.scopes)
@@ -118,10 +107,6 @@ class Client:
         return client
 
     # What happens to it.
-
-    def opened(self, number: int) -> None:
-        """An upgrade is done."""
-        self.session.handle_opened(number, now=self.now)
 
     def frame(self, number: int, text: str | bytes) -> None:
         """A frame arrives."""
@@ -135,37 +120,11 @@ class Client:
     def closed(self, number: int, code: int | None) -> None:
         """A socket is gone."""
         self.witness.saw_end(number, now=self.now)
-        self.session.handle_closed(number, End(code=code), now=self.now)
+        super().closed(number, code)
 
     def answered(self, fetch: int, answer: tuple[HttpResponse, ...] | SnapshotFault) -> None:
         """A fetch is answered."""
         self.session.handle_snapshot(fetch, answer, now=self.now)
-
-    def committed(self) -> None:
-        """The commit under way is durable."""
-        if self.staged is not None:
-            number, self.disk = self.staged
-            self.staged = None
-            self.session.handle_committed(number, now=self.now)
-
-    def take(self) -> None:
-        """The application takes events up to one that it acts on, and is done with it."""
-        while events := self.session.poll_events(1):
-            event = events[0]
-            self.witness.saw_event(event, self.versions())
-            self.replica.apply(event)
-            self.witness.saw_effect(event, self.versions())
-            self.session.handle_processed(event, now=self.now)
-            if isinstance(event, _TOLD):
-                break
-
-    def sleep(self, seconds: float) -> None:
-        """Time passes, to the next deadline at most."""
-        deadline = self.session.poll_deadline()
-        self.now += seconds
-        if deadline is not None and deadline.at <= self.now + _SCHEDULED_S:
-            self.now = max(self.now, deadline.at)
-            self.session.handle_deadline(now=self.now)
 
     def work(self) -> None:
         """Does what the session asks for; what concerns others goes to `out`."""
@@ -193,11 +152,6 @@ class Client:
                         raise AssertionError(f"no driver for {effect}")
 
     # What it has.
-
-    def deadline(self) -> float | None:
-        """Seconds until it wants to be woken."""
-        deadline = self.session.poll_deadline()
-        return None if deadline is None else max(0.0, deadline.at - self.now)
 
     def versions(self) -> dict[str, int]:
         """What the application's copy says, by unit."""
@@ -278,38 +232,40 @@ def _write_snapshot(snapshot: StateSnapshot, walk: Walk) -> None:
         _write_entry(entry, walk)
 
 
+_of_queue: Final[Callable[[SnapshotQueue], tuple[Any, ...]]] = attrgetter(
+    "_pending", "_under_way", "_later", "_ready", "_number", "_stirred", "_wake_at"
+)
+
+
 def _write_queue(queue: SnapshotQueue, walk: Walk) -> None:
     """The order of what is ready counts, the numbers it is made of do not."""
-    for source, pending in getattr(queue, "_pending").items():  # noqa: B009
-        walk.out += (source.kind, source.entity, pending.attempts, pending.under_way)
-        walk.out.append(pending.place is None)
+    places, under_way, later, ready, number, stirred, wake_at = _of_queue(queue)
+    out = walk.out
+    for source, pending in places.items():
+        out += (source.kind, source.entity, pending.attempts, pending.under_way)
+        out.append(pending.place is None)
         walk.ahead(pending.not_before)
         walk.ahead(pending.scheduled)
         for key, want in pending.wants.items():
-            walk.out += (key.channel, key.entity, int(want.priority))
+            out += (key.channel, key.entity, int(want.priority))
             walk.name("fence", want.fence)
             walk.ahead(want.due)
-    for number, fetch in getattr(queue, "_under_way").items():  # noqa: B009
-        walk.out += (number, fetch.source.kind, fetch.source.entity)
+    for fetched, fetch in under_way.items():
+        out += (fetched, fetch.source.kind, fetch.source.entity)
         for key, fence in fetch.asked.items():
-            walk.out += (key.channel, key.entity)
+            out += (key.channel, key.entity)
             walk.name("fence", fence)
-    for at, _, source in sorted(getattr(queue, "_later")):  # noqa: B009
+    for at, _, source in sorted(later) if later else ():
         walk.ahead(at)
-        walk.out += (source.kind, source.entity)
-    for name, heap in getattr(queue, "_ready").items():  # noqa: B009
-        walk.out.append(name)
-        for priority, _, source in sorted(heap):
-            walk.out += (int(priority), source.kind, source.entity)
+        out += (source.kind, source.entity)
+    for name, heap in ready.items():
+        out.append(name)
+        for priority, _, source in sorted(heap) if heap else ():
+            out += (int(priority), source.kind, source.entity)
     for budget in queue.budgets.values():
         write_budget(budget, walk)
-    walk.out += (getattr(queue, "_number"), getattr(queue, "_stirred"))  # noqa: B009
-    walk.ahead(getattr(queue, "_wake_at"))  # noqa: B009
-
-
-def _write_replica(replica: Replica, walk: Walk) -> None:
-    walk.out.append(_scopes_of(getattr(replica, _SCOPES)))
-    walk.out.append(sorted(map(str, getattr(replica, _UNPROVEN))))
+    out += (number, stirred)
+    walk.ahead(wake_at)
 
 
 def _scopes_of(scopes: Mapping[ScopeName, Any]) -> list[Any]:
@@ -324,12 +280,9 @@ def _write_disk(disk: Disk, walk: Walk) -> None:
 
 
 def _write_client(client: Client, walk: Walk) -> None:
-    walk.write(client.session)
-    _write_replica(client.replica, walk)
-    walk.write(client.witness)
-    walk.out.append(client.disk.written)
-    if client.staged is not None:
-        walk.out += ("staged", client.staged[1].written)
+    replica = client.replica
+    scopes, unproven = getattr(replica, _SCOPES), getattr(replica, _UNPROVEN)
+    write_keeper(client, walk, _scopes_of(scopes), unproven)
 
 
 def _write_dialect(dialect: OddsPapi, walk: Walk) -> None:
@@ -347,32 +300,18 @@ CLIENT_PRINTS: Final = Fingerprints(
         "synced_at": _SYNC_AGE_S,
         "logged_in_at": _SYNC_AGE_S,
     },
-    equal={
-        "fence": "fence",
-        "era": "era",
-        "revision": "claim",
-        "_revision": "claim",
-        "_seen_revision": "claim",
-    },
+    equal={"fence": "fence", **EQUAL},
     skipped=[
         ("Channels", "_fences"),
         ("Channel", "row"),
         ("Intake", "unknown"),
-        ("Anomalies", "counts"),
-        ("Commits", "_number"),
         ("Dedup", "out_of_order"),
         ("Session", "options"),
         ("Session", "dialect"),
         ("Scope", "census"),
         ("Channel", "census"),
-        ("Connections", "listen"),
-        ("Connections", "classify"),
-        ("Connections", "on_lost"),
-        ("Connections", "on_login_ended"),
-        ("Connections", "may_connect"),
-        ("Anomalies", "redact"),
-        ("Witness", "problems"),
-        *OPTIONS,
+        ("Claim", "proof"),
+        *BESIDE_A_SESSION,
     ],
     wiring=(
         "anomalies",
@@ -399,12 +338,10 @@ CLIENT_PRINTS: Final = Fingerprints(
     writers={
         Position: _write_position,
         Entry: _write_entry,
-        Delivery: write_delivery,
-        Budget: write_budget,
+        **WRITERS,
         SnapshotQueue: _write_queue,
         Client: _write_client,
         Disk: _write_disk,
-        Connection: write_connection,
         OddsPapi: _write_dialect,
         StateSnapshot: _write_snapshot,
     },

@@ -26,23 +26,43 @@ import msgspec
 
 from lastseen_simulator.explore.hints import PLAIN, hints_of, is_flat, is_made_of
 
-__all__ = ["Fingerprints", "Walk"]
+__all__ = ["Fingerprints", "Walk", "Write"]
 
 _encode = msgspec.msgpack.Encoder().encode
 
 Write = Callable[[Any, "Walk"], None]
+"""Writes down one value."""
 
 _PLAIN: Final = frozenset(PLAIN)
 
 _FLAT: Final = """\
     v = o.{name}
-    m = met.get(id(v))
-    if m is None:
-        met[id(v)] = len(met)
-        out.append({listed})
+    if (k := id(v)) in met:
+        out += ('^', met[k])
     else:
-        out += ('^', m)"""
+        met[k] = len(met)
+        out.append({listed})"""
 """A container of plain values: as a list, where it is met first."""
+
+_NAMED: Final = """\
+    v = o.{name}
+    if v is None:
+        out.append(v)
+    elif (k := id(v)) in met:
+        out += ('^', met[k])
+    else:
+        met[k] = len(met)
+        out.append(len(v))
+        for k, v in v.items():
+            out.append(k)
+            writers[v.__class__](v, walk)"""
+"""A dict of things by plain names."""
+
+_AHEAD: Final = "None if (v := o.{name}) is None else round(v - now, 6) if v > now else 0.0"
+_BEHIND: Final = (
+    "None if (v := o.{name}) is None else round(v, 6) if (v := now - v) < {horizon} else {horizon}"
+)
+"""What `Walk.ahead` and `Walk.behind` write, without a call."""
 
 _LISTED: Final[Mapping[Any, str]] = {
     list: "[*v]",
@@ -164,55 +184,56 @@ class Fingerprints:
         raise TypeError(f"no way to write down {kind.__qualname__}")
 
     def _compiled(self, kind: type[Any], names: list[str]) -> Write:
-        """One line a field, as in `copying`."""
+        """One line a field, as in `copying`; all that is a value in itself comes in one row."""
         kinds = {each.__name__ for each in kind.__mro__}
-        scope: dict[str, Any] = {"writers": self._writers, "title": kind.__name__}
-        lines = [
-            "def write(o, walk):",
-            "    out, met = walk.out, walk.met",
-            "    m = met.get(id(o))",
-            "    if m is not None:",
-            "        out.append('^'); out.append(m); return",
-            "    met[id(o)] = len(met)",
-            "    out.append(title)",
-        ]
+        scope: dict[str, Any] = {"writers": self._writers}
+        row: list[str] = []
+        deeper: list[str] = []
         hints = hints_of(kind)
-        plain: list[str] = []
         for name in names:
             hint = hints.get(name)
             if name in self._wiring or any((each, name) in self._skipped for each in kinds):
                 continue
             if name in self._ahead:
-                lines.append(f"    walk.ahead(o.{name})")
+                row.append(_AHEAD.format(name=name))
             elif name in self._behind:
-                lines.append(f"    walk.behind(o.{name}, {self._behind[name]!r})")
+                row.append(_BEHIND.format(name=name, horizon=repr(self._behind[name])))
             elif name in self._equal:
-                lines.append(f"    walk.name({self._equal[name]!r}, o.{name})")
+                row.append(f"names.setdefault(({self._equal[name]!r}, o.{name}), len(names))")
             elif is_made_of(hint, PLAIN.__contains__):
-                plain.append(f"o.{name}")
+                row.append(f"o.{name}")
             elif is_made_of(hint, _is_enum):
-                plain.append(f"o.{name}._name_")
+                row.append(f"o.{name}._name_")
             elif is_flat(hint, PLAIN.__contains__):
                 listed = _LISTED[typing.get_origin(hint)]
-                lines += _FLAT.format(name=name, listed=listed).splitlines()
+                deeper += _FLAT.format(name=name, listed=listed).splitlines()
+            elif _is_named(hint):
+                deeper += _NAMED.format(name=name).splitlines()
             else:
-                lines += [
+                deeper += [
                     f"    v = o.{name}",
                     "    if v is None: out.append(v)",
-                    "    else: writers[type(v)](v, walk)",
+                    "    else: writers[v.__class__](v, walk)",
                 ]
-        if plain:
-            lines.append(f"    out += ({', '.join(plain)},)")
+        lines = [
+            "def write(o, walk):",
+            "    out, met, names, now = walk.out, walk.met, walk.names, walk.now",
+            "    if (k := id(o)) in met:",
+            "        out += ('^', met[k]); return",
+            "    met[k] = len(met)",
+            f"    out += ({kind.__name__!r}, {', '.join(row)})",
+            *deeper,
+        ]
         exec("\n".join(lines), scope)
         write: Write = scope["write"]
         return write
 
     def _items(self, value: Any, walk: Walk) -> None:
-        met = walk.met.get(id(value))
-        if met is not None:
-            walk.out += ("^", met)
+        met, place = walk.met, id(value)
+        if place in met:
+            walk.out += ("^", met[place])
             return
-        walk.met[id(value)] = len(walk.met)
+        met[place] = len(met)
         self._tuple(value, walk)
 
     def _tuple(self, value: Any, walk: Walk) -> None:
@@ -226,11 +247,11 @@ class Fingerprints:
                 writers[kind](item, walk)
 
     def _dict(self, value: dict[Any, Any], walk: Walk) -> None:
-        met = walk.met.get(id(value))
-        if met is not None:
-            walk.out += ("^", met)
+        met, place = walk.met, id(value)
+        if place in met:
+            walk.out += ("^", met[place])
             return
-        walk.met[id(value)] = len(walk.met)
+        met[place] = len(met)
         out, writers = walk.out, self._writers
         out.append(len(value))
         for key, item in value.items():
@@ -269,14 +290,21 @@ def _once(write: Write) -> Write:
     """Writes an object where it is met first, and a mark wherever it is met again."""
 
     def write_once(value: Any, walk: Walk) -> None:
-        met = walk.met.get(id(value))
-        if met is not None:
-            walk.out += ("^", met)
+        met, place = walk.met, id(value)
+        if place in met:
+            walk.out += ("^", met[place])
             return
-        walk.met[id(value)] = len(walk.met)
+        met[place] = len(met)
         write(value, walk)
 
     return write_once
+
+
+def _is_named(hint: Any) -> bool:
+    """Whether the hint is a dict whose keys are plain."""
+    return typing.get_origin(hint) is dict and is_made_of(
+        typing.get_args(hint)[0], PLAIN.__contains__
+    )
 
 
 def _is_enum(kind: type[Any]) -> bool:

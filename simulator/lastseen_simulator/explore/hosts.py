@@ -8,12 +8,13 @@ row of assignments, compiled once for each machine that begins.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from enum import Enum
 from types import CellType
 from typing import Any, Final, final
 
 import attrs
 
-from lastseen_simulator.explore.copying import Copier, Field, is_frozen
+from lastseen_simulator.explore.copying import Copier, Field, flat, is_frozen
 
 __all__ = ["Host", "Image"]
 
@@ -21,6 +22,8 @@ Image = tuple[Any, ...]
 """What was in a machine. Whatever it holds is nobody else's any more."""
 
 _NOTHING: Final = ()
+_SAME: Final = object()
+"""In the place of an object that is the one which was there at first."""
 
 
 @final
@@ -51,13 +54,14 @@ class _Code:
     """Writes the two functions of a host.
 
     Most fields hold the same object for ever, so that nothing is saved of a part's as long as they
-    do; once one does not, all of that part are saved.
+    do; once one does not, that one is saved. So it is with a container that holds only parts.
     """
 
     def __init__(self, copier: Copier, parts: list[Any]) -> None:
         self._copier = copier
-        self._scope: dict[str, Any] = {"ways": copier.ways, "nothing": _NOTHING}
+        self._scope: dict[str, Any] = {"ways": copier.ways, "nothing": _NOTHING, "same": _SAME}
         self._parts = {id(part): part for part in parts}
+        self._flat: set[int] = set()
         self._saved: list[str] = []
         self._loads: list[str] = []
         for number, part in enumerate(parts):
@@ -82,11 +86,7 @@ class _Code:
     def _add(self, name: str, part: Any) -> None:
         kind: type[Any] = part.__class__
         if kind in _CONTENTS:
-            saving, load = _CONTENTS[kind]
-            saved = self._save(f"{saving.format(name)} if {name} else nothing")
-            self._scope[f"load_{kind.__name__}"] = load
-            self._loads.append(f"if {name} or {saved}:")
-            self._loads.append(f"    load_{kind.__name__}({name}, {saved}, memo, ways)")
+            self._contents(name, part, kind)
         elif kind is CellType:
             self._fields(name, part, [Field("cell_contents")])
         elif not (attrs.has(kind) or hasattr(kind, "__struct_fields__")):
@@ -94,11 +94,42 @@ class _Code:
         elif not is_frozen(kind):
             self._fields(name, part, self._copier.fields_of(kind))
 
+    def _contents(self, name: str, part: Any, kind: type[Any]) -> None:
+        """A container is looked at after whatever led to it."""
+        saving, load, fill = _CONTENTS[kind]
+        saving = saving.format(name)
+        if id(part) in self._flat:
+            if any(isinstance(key, Enum) for key in part):
+                saving = f"{name}.copy()"  # Their hashes are worked out in Python.
+            saved = self._save(f"{saving} if {name} else nothing")
+            self._loads += [f"if {name}:", f"    {name}.clear()"]
+            self._loads += [f"if {saved}:", f"    {name}.{fill}({saved})"]
+            return
+        self._scope[f"load_{kind.__name__}"] = load
+        loading = f"    load_{kind.__name__}({name}, {{}}, memo, ways)"
+        if self._is_fixed(part, kind):
+            first = f"{name}_at_first"
+            self._scope[first] = eval(saving, {name: part})
+            saved = self._save(f"None if (now := {saving}) == {first} else now")
+            self._loads += [f"if {saved} is not None:", loading.format(saved)]
+            self._loads += [f"elif {saving} != {first}:", loading.format(first)]
+            return
+        saved = self._save(f"{saving} if {name} else nothing")
+        self._loads += [f"if {name} or {saved}:", loading.format(saved)]
+
+    def _is_fixed(self, part: Any, kind: type[Any]) -> bool:
+        """Whether what a dict held at first are parts, each equal to itself alone."""
+        if not (part and issubclass(kind, dict)):
+            return False
+        return all(id(item) in self._parts and _is_like_none(item) for item in part.values())
+
     def _fields(self, name: str, part: Any, fields: list[Field]) -> None:
         wired: list[tuple[str, str]] = []
         for field in fields:
             place, at_first = f"{name}.{field.name}", getattr(part, field.name)
             if not field.shared and (id(at_first) in self._parts or callable(at_first)):
+                if field.way is flat:
+                    self._flat.add(id(at_first))
                 mark = f"{name}_{field.name}"
                 self._scope[mark] = at_first
                 wired.append((place, mark))
@@ -117,24 +148,38 @@ class _Code:
 
     def _wire(self, wired: list[tuple[str, str]]) -> None:
         as_at_first = " and ".join(f"{place} is {mark}" for place, mark in wired)
-        saved = self._save(f"None if {as_at_first} else ({''.join(f'{at}, ' for at, _ in wired)})")
+        changed = "".join(f"same if {place} is {mark} else {place}, " for place, mark in wired)
+        saved = self._save(f"None if {as_at_first} else ({changed})")
         self._loads.append(f"if {saved} is not None:")
-        for index, (place, _) in enumerate(wired):
-            self._load(place, f"{saved}[{index}]", "    ")
+        for index, (place, mark) in enumerate(wired):
+            self._loads += [
+                f"    v = {saved}[{index}]",
+                "    if v is same:",
+                f"        {place} = {mark}",
+                "    else:",
+                "        w = ways[type(v)]",
+                f"        {place} = v if w is None else w(v, memo)",
+            ]
         self._loads.append(f"elif not ({as_at_first}):")
         self._loads += (f"    {place} = {mark}" for place, mark in wired)
 
-    def _load(self, place: str, saved: str, indent: str = "") -> None:
+    def _load(self, place: str, saved: str) -> None:
         """An object that was there from the beginning is in the memo, or it would be shared."""
         self._loads += [
-            f"{indent}v = {saved}",
-            f"{indent}w = ways[type(v)]",
-            f"{indent}{place} = v if w is None else w(v, memo)",
+            f"v = {saved}",
+            "w = ways[type(v)]",
+            f"{place} = v if w is None else w(v, memo)",
         ]
 
     def _save(self, expression: str) -> str:
         self._saved.append(expression)
         return f"s{len(self._saved) - 1}"
+
+
+def _is_like_none(value: Any) -> bool:
+    """Whether it is equal to itself alone."""
+    equal: Any = value.__class__.__eq__
+    return equal is object.__eq__
 
 
 def _load_list(part: Any, saved: Any, memo: dict[int, Any], ways: Any) -> None:
@@ -157,10 +202,13 @@ def _load_set(part: Any, saved: Any, memo: dict[int, Any], ways: Any) -> None:
     part.update(saved)
 
 
-_CONTENTS: Final[dict[type, tuple[str, Callable[[Any, Any, dict[int, Any], Any], None]]]] = {
-    list: ("(*{},)", _load_list),
-    deque: ("(*{},)", _load_list),
-    set: ("(*{},)", _load_set),
-    dict: ("(*{}.items(),)", _load_dict),
-    OrderedDict: ("(*{}.items(),)", _load_dict),
+_LoadContents = Callable[[Any, Any, dict[int, Any], Any], None]
+
+_CONTENTS: Final[dict[type, tuple[str, _LoadContents, str]]] = {
+    list: ("(*{},)", _load_list, "extend"),
+    deque: ("(*{},)", _load_list, "extend"),
+    set: ("(*{},)", _load_set, "update"),
+    dict: ("(*{}.items(),)", _load_dict, "update"),
+    OrderedDict: ("(*{}.items(),)", _load_dict, "update"),
 }
+"""What is saved of a container, how it is loaded, and what takes things that are only shared."""

@@ -5,9 +5,9 @@ the session.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-__all__ = ["Log", "Publication", "Summary", "is_true", "judge", "truth_of"]
+__all__ = ["Conduct", "Log", "Publication", "Summary", "is_true", "judge", "misconduct", "truth_of"]
 
 
 class Publication(NamedTuple):
@@ -76,12 +76,37 @@ def judge(summary: Summary, log: Log, *, fresh: bool) -> list[str]:
         for unit, version in summary.versions.items():
             if unit.startswith(f"{channel}/") and version > newest.get(unit, 0):
                 problems.append(f"phantom: {unit} is at version {version}, which nobody published")
-    if summary.connections > 2:
-        problems.append(f"INV-S15: {summary.connections} sockets")
-    if not summary.conserved:
+    return problems + misconduct(summary, sockets_max=2)
+
+
+class Conduct(Protocol):
+    """What is asked of any client, whatever it speaks."""
+
+    @property
+    def connections(self) -> int:
+        """How many sockets it holds or wants."""
+        ...
+
+    @property
+    def conserved(self) -> bool:
+        """Whether its tallies add up."""
+        ...
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it gave up."""
+        ...
+
+
+def misconduct(client: Conduct, *, sockets_max: int) -> list[str]:
+    """Every invariant broken that does not depend on what was published."""
+    problems: list[str] = []
+    if client.connections > sockets_max:
+        problems.append(f"INV-S15: {client.connections} sockets")
+    if not client.conserved:
         problems.append("INV-S21: the tallies do not add up")
-    if summary.stopped is not None:
-        problems.append(f"the session gave up: {summary.stopped}")
+    if client.stopped is not None:
+        problems.append(f"the session gave up: {client.stopped}")
     return problems
 
 

@@ -1,11 +1,12 @@
 """What every client and every gateway does here alike, whatever they speak."""
 
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
 from lastseen.dialect import End
+from lastseen.replica import Replica
 from lastseen.status import Counters
 from lastseen_simulator.effects import (
     Abort,
@@ -17,7 +18,7 @@ from lastseen_simulator.effects import (
     Transmit,
 )
 
-__all__ = ["Follower", "Head", "Server", "adds_up"]
+__all__ = ["Follower", "Head", "Keeper", "Server", "adds_up"]
 
 _SCHEDULED_S: Final = 1e-9
 _LOST_CODE: Final = 1006
@@ -32,8 +33,12 @@ class Head:
 
 @attrs.define(eq=False)
 class Follower:
-    """One process with a session and its own clock."""
+    """One process with a session and its own clock; `acts_on` are the events that stop its taking.
 
+    `out` is what leaves it: connect, send, close, fetch and cancel, each with its number.
+    """
+
+    acts_on: ClassVar[tuple[type[Any], ...]]
     session: Any
     now: float = attrs.field(default=0.0, kw_only=True)
     out: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]], kw_only=True)
@@ -45,6 +50,19 @@ class Follower:
     def closed(self, number: int, code: int | None) -> None:
         """A socket is gone."""
         self.session.handle_closed(number, End(code=code), now=self.now)
+
+    def take(self) -> None:
+        """The application takes events up to one that it acts on, and is done with it."""
+        while events := self.session.poll_events(1):
+            event = events[0]
+            self.tell(event)
+            self.session.handle_processed(event, now=self.now)
+            if isinstance(event, self.acts_on):
+                break
+
+    def tell(self, event: Any) -> None:
+        """The application is given an event, and acts on it."""
+        raise NotImplementedError
 
     def sleep(self, seconds: float) -> None:
         """Time passes, to the next deadline at most."""
@@ -58,6 +76,33 @@ class Follower:
         """Seconds until it wants to be woken."""
         deadline = self.session.poll_deadline()
         return None if deadline is None else max(0.0, deadline.at - self.now)
+
+
+@attrs.define(eq=False)
+class Keeper(Follower):
+    """One with a copy of the state and a disk; `staged` is a commit under way and its number."""
+
+    replica: Replica
+    witness: Any
+    disk: Any
+    staged: tuple[int, Any] | None = None
+
+    def committed(self) -> None:
+        """The commit under way is durable."""
+        if self.staged is not None:
+            number, self.disk = self.staged
+            self.staged = None
+            self.session.handle_committed(number, now=self.now)
+
+    def tell(self, event: Any) -> None:
+        """The application is given an event, and lays it on its copy."""
+        self.witness.saw_event(event, self.versions())
+        self.replica.apply(event)
+        self.witness.saw_effect(self.versions())
+
+    def versions(self) -> dict[str, int]:
+        """What the application knows, by unit."""
+        raise NotImplementedError
 
 
 @attrs.define(eq=False)

@@ -8,9 +8,6 @@ import attrs
 
 from lastseen.accounts import AccountLimits
 from lastseen.backoff import Backoff
-from lastseen.budget import Budget
-from lastseen.connections import Connection
-from lastseen.delivery import Delivery
 from lastseen.dialects.polymarket_us import PolymarketUS
 from lastseen.durability import Durability
 from lastseen.events import Entry, StateSnapshot
@@ -25,7 +22,7 @@ from lastseen_simulator.explore.casts import Cast
 from lastseen_simulator.explore.clients import Still
 from lastseen_simulator.explore.copying import SHARE, Copier, two_levels
 from lastseen_simulator.explore.fingerprints import Fingerprints, Walk
-from lastseen_simulator.explore.oracle import Log, truth_of
+from lastseen_simulator.explore.oracle import Log, misconduct, truth_of
 from lastseen_simulator.explore.polymarket_us_parties import (
     CLAIMS,
     HELD_SCOPES,
@@ -43,10 +40,11 @@ from lastseen_simulator.explore.polymarket_us_parties import (
 from lastseen_simulator.explore.scopes import Bounds, Situation
 from lastseen_simulator.explore.venues import write_alarms
 from lastseen_simulator.explore.writing import (
-    OPTIONS,
-    write_budget,
-    write_connection,
-    write_delivery,
+    BESIDE_A_GATEWAY,
+    BESIDE_A_SESSION,
+    EQUAL,
+    WRITERS,
+    write_keeper,
 )
 from lastseen_simulator.polymarket_us.channels import Channel
 from lastseen_simulator.polymarket_us.connections import Change
@@ -74,13 +72,7 @@ def _judge(summary: Summary, log: Log, _: Situation) -> list[str]:
         for unit, version in summary.versions.items()
         if version > newest.get(unit, 0) and not unit.startswith("drop_copy/x-")
     ]
-    if summary.connections > 1:
-        problems.append(f"INV-S15: {summary.connections} sockets")
-    if not summary.conserved:
-        problems.append("INV-S21: the tallies do not add up")
-    if summary.stopped is not None:
-        problems.append(f"the session gave up: {summary.stopped}")
-    return problems
+    return problems + misconduct(summary, sockets_max=1)
 
 
 def _tokens_ahead(
@@ -127,16 +119,12 @@ def _is_true(summary: Summary, log: Log) -> bool:
 
 
 def _write_client(client: Client, walk: Walk) -> None:
-    walk.write(client.session)
-    scopes: Mapping[ScopeName, Any] = getattr(client.replica, HELD_SCOPES)
-    for name, units in scopes.items():
-        told = [(key, version_of(key, unit.value), unit.streamed) for key, unit in units.items()]
-        walk.out += (name, told)
-    walk.out.append(sorted(map(str, getattr(client.replica, UNPROVEN))))
-    walk.out.append(client.disk.written)
-    walk.write(client.witness)
-    if client.staged is not None:
-        walk.out += ("staged", client.staged[1].written)
+    held: Mapping[ScopeName, Any] = getattr(client.replica, HELD_SCOPES)
+    scopes = [
+        (name, [(key, version_of(key, unit.value), unit.streamed) for key, unit in units.items()])
+        for name, units in held.items()
+    ]
+    write_keeper(client, walk, scopes, getattr(client.replica, UNPROVEN))
 
 
 def _write_disk(disk: Disk, walk: Walk) -> None:
@@ -200,22 +188,13 @@ _CLIENT_PRINTS: Final = Fingerprints(
         "_retry_at",
     ),
     behind={"heard_at": _SILENCE_S, "logged_in_at": _LOGIN_AGE_S, "began_at": _LOGIN_AGE_S},
-    equal={"era": "era", "revision": "claim", "_revision": "claim", "_seen_revision": "claim"},
+    equal=EQUAL,
     skipped=[
         ("StreamIntake", "row"),
         ("Gaps", "total"),
-        ("Anomalies", "counts"),
-        ("Anomalies", "redact"),
         ("Answers", "redact"),
-        ("Commits", "_number"),
-        ("Connections", "listen"),
-        ("Connections", "classify"),
-        ("Connections", "on_lost"),
-        ("Connections", "on_login_ended"),
-        ("Connections", "may_connect"),
         ("Admission", "make_identities"),
-        ("Witness", "problems"),
-        *OPTIONS,
+        *BESIDE_A_SESSION,
     ],
     wiring=("dialect", "options", "mechanisms", "rng", "delivery", "anomalies", "connections"),
     writers={
@@ -224,9 +203,7 @@ _CLIENT_PRINTS: Final = Fingerprints(
         Entry: _write_entry,
         StreamEntry: _write_entry,
         StateSnapshot: _write_snapshot,
-        Delivery: write_delivery,
-        Budget: write_budget,
-        Connection: write_connection,
+        **WRITERS,
         Client: _write_client,
         Disk: _write_disk,
         bytearray: _write_bytes,
@@ -246,14 +223,9 @@ _VENUE_PRINTS: Final = Fingerprints(
         *(
             ("PolymarketUSGateway", name)
             for name in (
+                *BESIDE_A_GATEWAY,
                 "options",
-                "truth",
                 "_rng",
-                "_accepted",
-                "_mischief",
-                "_strikes",
-                "_delivery",
-                "_sessions",
                 "_opening",
                 "_next_at",
                 "_wall_ms_at_zero",

@@ -7,7 +7,7 @@ makes a difference while tokens of any age are taken.
 import random
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple, final
+from typing import Any, ClassVar, Final, NamedTuple, final
 
 import attrs
 import msgspec
@@ -27,7 +27,7 @@ from lastseen.stream_session import StreamSession
 from lastseen_simulator.effects import HttpRequest
 from lastseen_simulator.explore.clients import STILL
 from lastseen_simulator.explore.market import WALL_MS
-from lastseen_simulator.explore.parties import Follower, Head, Server, adds_up
+from lastseen_simulator.explore.parties import Head, Keeper, Server, adds_up
 from lastseen_simulator.explore.scopes import Situation
 from lastseen_simulator.explore.witness import Attempts
 from lastseen_simulator.polymarket_us.core import PolymarketUSGateway
@@ -54,7 +54,6 @@ __all__ = [
 
 _LOST: Final = "the body was cut"
 CLAIMS: Final = ("SYNCED", "LIVE_ONLY")
-_TOLD: Final = (Entry, StateSnapshot, StatusChanged, Gap)
 _SESSIONS: Final = (1, 2, 3)
 """Sessions of the gateway that a schedule can reach."""
 
@@ -158,10 +157,10 @@ class Summary(NamedTuple):
 
 @final
 @attrs.define(eq=False)
-class Client(Follower):
-    """One process; `staged` is a commit under way and its number."""
+class Client(Keeper):
+    """One process."""
 
-    replica: Replica
+    acts_on: ClassVar[tuple[type[Any], ...]] = (Entry, StateSnapshot, StatusChanged, Gap)
     witness: Witness
     disk: Disk
     staged: tuple[int, Disk] | None = None
@@ -180,24 +179,6 @@ class Client(Follower):
         else:
             self.witness.saw_body(number, item, now=self.now)
             self.session.handle_frames(number, (item,), now=self.now)
-
-    def committed(self) -> None:
-        """The commit under way is durable."""
-        if self.staged is not None:
-            number, self.disk = self.staged
-            self.staged = None
-            self.session.handle_committed(number, now=self.now)
-
-    def take(self) -> None:
-        """The application takes events up to one that it acts on, and is done with it."""
-        while events := self.session.poll_events(1):
-            event = events[0]
-            self.witness.saw_event(event, self.versions())
-            self.replica.apply(event)
-            self.witness.saw_effect(self.versions())
-            self.session.handle_processed(event, now=self.now)
-            if isinstance(event, _TOLD):
-                break
 
     def work(self) -> None:
         """Does what the session asks for; what concerns others goes to `out`."""

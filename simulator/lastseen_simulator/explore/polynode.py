@@ -6,7 +6,7 @@ is part of a state.
 
 import random
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple, final
+from typing import Any, ClassVar, Final, NamedTuple, final
 
 import attrs
 
@@ -26,9 +26,10 @@ from lastseen_simulator.explore.clients import STILL, Still
 from lastseen_simulator.explore.copying import SHARE, Copier
 from lastseen_simulator.explore.fingerprints import Fingerprints
 from lastseen_simulator.explore.market import WALL_MS
-from lastseen_simulator.explore.oracle import Log
+from lastseen_simulator.explore.oracle import Log, misconduct
 from lastseen_simulator.explore.parties import Follower, Server, adds_up
 from lastseen_simulator.explore.scopes import Bounds, Situation
+from lastseen_simulator.explore.writing import BESIDE_A_GATEWAY
 from lastseen_simulator.polynode.core import PolyNodeGateway
 from lastseen_simulator.polynode.options import DEMO_KEY, PolyNodeOptions
 from lastseen_simulator.polynode.truth import PolyNodeTruth
@@ -36,7 +37,6 @@ from lastseen_simulator.polynode.truth import PolyNodeTruth
 __all__ = ["CAST", "SCOPES", "SHOWN_IN"]
 
 _NEVER_S: Final = 1e6
-_TOLD: Final = (Entry, ItemChanged, Gap)
 _RANKS: Final = ("PENDING", "TIMED_OUT", "CONFIRMED")
 
 
@@ -84,6 +84,7 @@ class _Summary(NamedTuple):
 class _Client(Follower):
     """One process; it keeps nothing."""
 
+    acts_on: ClassVar[tuple[type[Any], ...]] = (Entry, ItemChanged, Gap)
     witness: _Witness = attrs.field(factory=_Witness)
     disk: None = None
     staged: None = None
@@ -91,13 +92,8 @@ class _Client(Follower):
     def frame(self, number: int, text: str | bytes) -> None:
         self.session.handle_frames(number, (text,), now=self.now)
 
-    def take(self) -> None:
-        """The application takes events up to one that it acts on, and is done with it."""
-        while events := self.session.poll_events(1):
-            self.witness.saw(events[0])
-            self.session.handle_processed(events[0], now=self.now)
-            if isinstance(events[0], _TOLD):
-                break
+    def tell(self, event: object) -> None:
+        self.witness.saw(event)
 
     def work(self) -> None:
         """Does what the session asks for; what concerns others goes to `out`."""
@@ -187,13 +183,7 @@ def _judge(summary: _Summary, log: Log, _: Situation) -> list[str]:
         for name in summary.events
         if name not in published
     ]
-    if summary.connections > 1:
-        problems.append(f"INV-S15: {summary.connections} sockets")
-    if not summary.conserved:
-        problems.append("INV-S21: the tallies do not add up")
-    if summary.stopped is not None:
-        problems.append(f"the session gave up: {summary.stopped}")
-    return problems
+    return problems + misconduct(summary, sockets_max=1)
 
 
 def _is_true(summary: _Summary, log: Log) -> bool:
@@ -226,13 +216,7 @@ _VENUE_COPIER: Final = Copier(ways={PolyNodeTruth: SHARE})
 
 _VENUE_PRINTS: Final = Fingerprints(
     skipped=[
-        ("PolyNodeGateway", "truth"),
-        ("PolyNodeGateway", "trading"),
-        ("PolyNodeGateway", "_accepted"),
-        ("PolyNodeGateway", "_mischief"),
-        ("PolyNodeGateway", "_strikes"),
-        ("PolyNodeGateway", "_delivery"),
-        ("PolyNodeGateway", "_sessions"),
+        *(("PolyNodeGateway", name) for name in (*BESIDE_A_GATEWAY, "trading")),
         ("Buffer", "markets"),
         ("Event", "envelope"),
         ("Event", "_deflated"),

@@ -21,6 +21,7 @@ from lastseen_simulator.effects import (
 from lastseen_simulator.explore.copying import SHARE, Copier, flat, two_levels
 from lastseen_simulator.explore.fingerprints import Fingerprints, Walk
 from lastseen_simulator.explore.market import WALL_MS, payload_of, versions_in
+from lastseen_simulator.explore.writing import BESIDE_A_GATEWAY
 from lastseen_simulator.gateway.core import Gateway
 from lastseen_simulator.gateway.feed import Feed
 from lastseen_simulator.gateway.history import History
@@ -237,14 +238,7 @@ def _write_history(history: History, walk: Walk) -> None:
 VENUE_PRINTS: Final = Fingerprints(
     skipped=[
         ("Venue", "now"),
-        ("Gateway", "truth"),
-        ("Gateway", "options"),
-        ("Gateway", "_accepted"),
-        ("Gateway", "_mischief"),
-        ("Gateway", "_strikes"),
-        ("Gateway", "_delivery"),
-        ("Gateway", "_snapshots"),
-        ("Gateway", "_sessions"),
+        *(("Gateway", name) for name in (*BESIDE_A_GATEWAY, "options", "_snapshots")),
         ("Feed", "wall_ms_at_zero"),
         ("Feed", "pace"),
         ("Feed", "options"),

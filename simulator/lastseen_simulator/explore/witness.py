@@ -122,9 +122,8 @@ class Witness(Attempts):
                 self.problems.append("INV-S3: an entry is applied where there is no base")
         self._before = versions
 
-    def saw_effect(self, event: Event, versions: dict[str, int]) -> None:
+    def saw_effect(self, versions: dict[str, int]) -> None:
         """The application has acted on it."""
-        del event
         before, self._before = self._before, {}
         for unit, version in versions.items():
             channel = unit.partition("/")[0]

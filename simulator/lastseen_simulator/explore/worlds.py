@@ -333,8 +333,10 @@ class World:
 
     def _keep_client(self, situation: int, host: Host) -> Outcome:
         client = host.machine
-        outs, client.out = tuple(client.out), []
-        problems, client.witness.problems = tuple(client.witness.problems), []
+        outs, problems = tuple(client.out), tuple(client.witness.problems)
+        # Emptied and not replaced, so that the host finds them where they were.
+        client.out.clear()
+        client.witness.problems.clear()
         key = situation, self.cast.client_prints.of(client, now=client.now)
         number = self.client_ids.setdefault(key, len(self.kept_clients))
         if number == len(self.kept_clients):

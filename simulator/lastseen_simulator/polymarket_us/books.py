@@ -78,7 +78,11 @@ class Book:
         offers = {price: list(quantities) for price, quantities in self.offers.items()}
         for order in orders:
             side = bids if order["side"] == "BUY" else offers
-            side.setdefault(order["price"], []).append(order["leavesQty"])
+            level = side.get(order["price"])
+            if level is None:
+                side[order["price"]] = [order["leavesQty"]]
+            else:
+                level.append(order["leavesQty"])
         return {
             "bids": _levels(bids, aggregated, reverse=True),
             "offers": _levels(offers, aggregated, reverse=False),

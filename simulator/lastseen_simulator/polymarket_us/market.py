@@ -7,6 +7,7 @@ spelling (camelCase, whole numbers, short names of states); `wire` writes them d
 import random
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import attrs
@@ -49,8 +50,13 @@ def moment(wall_ms: int) -> str:
     >>> moment(1_790_000_000_000)
     '2026-09-21T14:13:20.000Z'
     """
-    text = datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return f"{_second(wall_ms // 1000)}.{wall_ms % 1000:03}Z"
+
+
+@lru_cache
+def _second(wall_s: int) -> str:
+    """Much of what happens names the same one."""
+    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @attrs.frozen(kw_only=True)
@@ -214,7 +220,11 @@ class Market:
         return known is not None and known["state"] == "OPEN"
 
     def _own(self, symbol: str) -> list[Item]:
-        return [o for o in self.orders.values() if o["symbol"] == symbol and self.is_open(o)]
+        return [
+            order
+            for order in self.orders.values()
+            if order["symbol"] == symbol and order.get("state") not in TERMINAL
+        ]
 
     def _execute(self, given: Mapping[str, Any], wall_ms: int) -> Iterator[Happening]:
         """An execution: told to its owner and to the drop copy; a fill moves everything else."""

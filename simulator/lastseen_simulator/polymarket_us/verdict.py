@@ -22,6 +22,9 @@ STATEFUL: Final = (
 _FROM_NOW_ON: Final = frozenset({"trade_capture", "position_changes"})
 """Streams without a snapshot: nobody has to know what was before."""
 
+_PREFIXES: Final = tuple(ENUM_PREFIXES)
+_SPELLED_ONCE: Final = (str, int, bool)
+
 
 def compare(
     client: Mapping[str, Any], truth: Mapping[str, Any], channels: Iterable[str]
@@ -67,8 +70,16 @@ def _members(key: str, one: Any, other: Mapping[str, Any]) -> Iterator[str]:
         return
     left = cast("Mapping[str, Any]", one)
     for name in sorted(left.keys() | other.keys()):
-        if _plain(left.get(name)) != _plain(other.get(name)):
+        if not _are_same(left.get(name), other.get(name)):
             yield f"{key}: {name} is {left.get(name)}, should be {other.get(name)}"
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    """Whether two values have one plain spelling; nearly always they have one anyway."""
+    kind: type[Any] = one.__class__
+    if kind is other.__class__ and kind in _SPELLED_ONCE and one == other:
+        return True
+    return bool(_plain(one) == _plain(other))
 
 
 def _plain(value: Any) -> Any:
@@ -84,5 +95,6 @@ def _plain(value: Any) -> Any:
     if value in (None, "", 0, "0"):
         return None
     text = str(value)
-    prefix = next((each for each in ENUM_PREFIXES if text.startswith(each)), "")
-    return text.removeprefix(prefix)
+    if not text.startswith(_PREFIXES):
+        return text
+    return text.removeprefix(next(each for each in _PREFIXES if text.startswith(each)))

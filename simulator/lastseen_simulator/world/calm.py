@@ -1,8 +1,12 @@
 """What is looked at when everything is in order again: what quiet costs, and what a loss costs."""
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, Protocol, cast
+
+import msgspec
 
 from lastseen_simulator.world.network import Network
 
@@ -20,6 +24,8 @@ _LOOKS: Final = 8
 _LOOK_S: Final = 0.13
 
 _ATOMS: Final = (str, bytes, int, float, bool, type(None), type)
+_ROWS: Final = (list, tuple, set, frozenset, deque)
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _SLACK_S: Final = 1.0
 
 
@@ -87,28 +93,32 @@ def things_in(value: object) -> int:
     >>> things_in([1, [2, 3]])
     4
     """
-    met, count, rest = set[int](), 0, deque[object]([value])
+    met, count, rest = set[int](), 0, [value]
     while rest:
-        each = rest.pop()
-        if isinstance(each, _ATOMS) or callable(each):
-            continue
-        if id(each) in met:
+        each: Any = rest.pop()
+        names = _names_in(each.__class__)
+        if names is None or id(each) in met or callable(each):
             continue
         met.add(id(each))
-        parts = list(_parts(each))
-        count += len(parts)
-        rest.extend(parts)
+        before = len(rest)
+        if isinstance(each, dict):
+            table = cast("dict[object, object]", each)
+            rest += table
+            rest += table.values()
+        elif isinstance(each, _ROWS):
+            rest += cast("Collection[object]", each)
+        else:
+            rest += [getattr(each, name, None) for name in names]
+            rest += getattr(each, "__dict__", _NOTHING).values()
+        count += len(rest) - before
     return count
 
 
-def _parts(value: object) -> Iterator[Any]:
-    if isinstance(value, dict):
-        table = cast("dict[object, object]", value)
-        yield from table
-        yield from table.values()
-    elif isinstance(value, list | tuple | set | frozenset | deque):
-        yield from cast("Collection[Any]", value)
-    else:
-        for field in getattr(type(value), "__attrs_attrs__", ()):
-            yield getattr(value, field.name, None)
-        yield from getattr(value, "__dict__", {}).values()
+@cache
+def _names_in(kind: type[Any]) -> tuple[str, ...] | None:
+    """The fields of a class; None for one in which nothing is."""
+    if issubclass(kind, _ATOMS):
+        return None
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    return tuple(field.name for field in getattr(kind, "__attrs_attrs__", ()))

@@ -1,7 +1,7 @@
 """A client of one Polymarket US stream: a stream session, a replica, and a disk that keeps both."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import attrs
@@ -54,7 +54,7 @@ class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
         """Starts, from what is durable."""
         record, channel = self.disk.durable, self.watch.channel
         lost = self.setting.forgets is not None and channel in STATEFUL
-        scopes = dict[ScopeName, ScopeImage]() if lost else record.scopes
+        scopes: Mapping[ScopeName, ScopeImage] = {} if lost else record.scopes
         self.replica.load(scopes)
         self._image.load(scopes)
         known = not lost and (bool(scopes) or record.position.token(channel) is not None)

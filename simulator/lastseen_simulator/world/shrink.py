@@ -46,10 +46,15 @@ def shrink(
     if violation is None:
         return best, outcome
     invariant = violation.invariant
-    runs = 0
+    runs, played = 0, set[str]()
 
     def fails(candidate: Plan) -> bool:
         nonlocal best, outcome, violation, runs
+        told = candidate.to_json()
+        if told in played:
+            # The last round finds nothing to leave out, and most of it was tried before.
+            return False
+        played.add(told)
         runs += 1
         found = play(candidate, mechanisms=mechanisms)
         if found.violation is None or found.violation.invariant != invariant:

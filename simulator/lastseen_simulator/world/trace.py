@@ -37,8 +37,7 @@ class Trace:
     def note(self, at: float, what: str, data: str | bytes = b"") -> None:
         """Takes something into the hash."""
         raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-        self._hash.update(f"{at!r} {what} {len(raw)} ".encode())
-        self._hash.update(raw)
+        self._hash.update(b"%b%b" % (f"{at!r} {what} {len(raw)} ".encode(), raw))
 
     def tell(self, at: float, source: str, target: str, text: str, *, lost: bool = False) -> None:
         """Adds a line to the story, if it is kept."""

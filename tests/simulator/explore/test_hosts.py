@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 
 import attrs
 
@@ -48,6 +49,47 @@ def test_what_is_replaced_or_grows_comes_back_as_it_was() -> None:
         assert not fallen or tree.names["last"] is tree.fallen[-1]
         tree.leaf.count = 99
         tree.fallen.clear()
+
+
+class Shade(Enum):
+    LIGHT = "light"
+    DARK = "dark"
+
+
+@attrs.define(eq=False)
+class Grove:
+    trees: dict[str, Leaf]
+    counts: dict[Shade, int]
+    felled: list[str] = attrs.field(factory=list[str])
+
+    def fell(self, name: str) -> None:
+        """A new one takes its place in front of the others."""
+        old = self.trees.pop(name)
+        others = dict(self.trees)
+        self.trees.clear()
+        self.trees |= {f"{name}'": Leaf(old.count + 1), **others}
+        self.counts[Shade.LIGHT] += 1
+        self.felled.append(name)
+
+    def seen(self) -> tuple[list[tuple[str, int]], dict[Shade, int], list[str]]:
+        trees = [(name, leaf.count) for name, leaf in self.trees.items()]
+        return trees, dict(self.counts), list(self.felled)
+
+
+def test_a_table_that_is_as_at_first_comes_back_after_it_was_changed_and_the_other_way() -> None:
+    leaves = {"ash": Leaf(1), "elm": Leaf(2)}
+    host = Host(Grove(leaves, dict.fromkeys(Shade, 0)), Copier())
+    first, untouched = host.save(), host.machine.seen()
+    host.load(first).fell("ash")
+    second, felled = host.save(), host.machine.seen()
+    host.load(second).fell("elm")
+    third, bare = host.save(), host.machine.seen()
+    assert len({str(each) for each in (untouched, felled, bare)}) == 3
+    for image, seen in ((first, untouched), (third, bare), (second, felled), (first, untouched)):
+        assert host.load(image).seen() == seen
+        host.machine.trees.clear()
+        host.machine.counts[Shade.DARK] = 9
+    assert host.load(first).trees["ash"] is host.load(first).trees["ash"]
 
 
 def test_every_client_of_a_search_is_still_the_one_that_was_kept() -> None:

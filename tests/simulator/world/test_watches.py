@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from lastseen.backoff import ConnectGate
@@ -142,3 +143,13 @@ def test_what_a_session_remembers_is_counted() -> None:
     twice = [1, 2]
 
     assert things_in({"a": twice, "b": (twice, {3})}) == 9
+
+
+class Kept(msgspec.Struct):
+    """What a session may remember."""
+
+    items: list[int]
+
+
+def test_what_a_session_keeps_is_counted_in_structs_too() -> None:
+    assert things_in([Kept([1, 2, 3])]) == 1 + 1 + 3
