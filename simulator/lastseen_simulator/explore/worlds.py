@@ -488,14 +488,9 @@ class World:
         key = state.client, state.log
         found = self._judged.get(key)
         if found is None:
-            found = tuple(
-                self.cast.judge(
-                    self.kept_clients[state.client].summary,
-                    self._logs[state.log],
-                    self.situations[state.situation],
-                )
-            )
-            self._judged[key] = found
+            summary, log = self.kept_clients[state.client].summary, self._logs[state.log]
+            situation = self.situations[state.situation]
+            found = self._judged[key] = tuple(self.cast.judge(summary, log, situation))
         return Step(action, state, (*problems, *found))
 
 
