@@ -1,10 +1,11 @@
 """The listening socket of the gateway server, which can be shut and opened again on its port."""
 
 import errno
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import attrs
 import trio
@@ -32,6 +33,8 @@ class TcpDoor:
     _listener: trio.SocketListener
     port: int = attrs.field(init=False)
     _mode: ListenerMode = "accept"
+    _kept: socket.socket | None = None
+    """Bound and not listening: connects are refused, and nobody else is given the port."""
     _mode_changed: trio.Event = attrs.field(factory=trio.Event)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
@@ -46,8 +49,10 @@ class TcpDoor:
     def switch(self, mode: ListenerMode) -> None:
         """Changes the mode at once: after `refuse`, no connect succeeds any more."""
         self._mode = mode
-        if mode == "refuse":
+        if mode == "refuse" and self._listener.socket.fileno() >= 0:
+            family, address = self._listener.socket.family, self._listener.socket.getsockname()
             self._listener.socket.close()
+            self._kept = _keep(family, address)
             self._scope.cancel()
         self._mode_changed.set()
 
@@ -62,6 +67,8 @@ class TcpDoor:
                             await self._accept(nursery, serve)
         finally:
             self._listener.socket.close()
+            if self._kept is not None:
+                self._kept.close()
 
     async def _reopen(self) -> None:
         while True:
@@ -70,9 +77,14 @@ class TcpDoor:
                 await self._mode_changed.wait()
             if self._listener.socket.fileno() >= 0:
                 return
+            kept, self._kept = self._kept, None
+            if kept is not None:
+                kept.listen(socket.SOMAXCONN)
+                self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(kept))
+                return
             self._listener = await _listen_again(self._host, self.port)
             if self._mode_now() == "refuse":
-                self._listener.socket.close()
+                self.switch("refuse")
 
     def _mode_now(self) -> ListenerMode:
         return self._mode
@@ -95,6 +107,21 @@ class TcpDoor:
             with suppress(OSError):
                 stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             nursery.start_soon(serve, stream)
+
+
+def _keep(family: int, address: Any) -> socket.socket | None:
+    """Binds an address that was listened on; None if somebody else has been given it already."""
+    kept = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            # Connections that were accepted there may still be open, or be waiting for their end.
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(address)
+        kept.setblocking(False)
+    except OSError:
+        kept.close()
+        return None
+    return kept
 
 
 async def _listen(host: str, port: int) -> trio.SocketListener:

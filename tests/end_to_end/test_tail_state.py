@@ -199,7 +199,7 @@ def test_a_restart_within_the_window_goes_on_by_replay_without_a_snapshot(
     assert "replay" in sources
     assert "snapshot_applied" not in {line.get("event") for line in seen}
     records = last_connection(gateway)
-    assert records[0]["login"]["lastSeenId"] == kept.cursors
+    assert records[0]["login"]["lastSeenId"] == kept.cursors, seen
     assert "request" not in {record["kind"] for record in records}
     assert {"type": "resume_complete", "serverEpoch": kept.epoch} in [
         record.get("frame") for record in records

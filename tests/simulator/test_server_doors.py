@@ -578,6 +578,19 @@ async def test_refused_connections_find_the_same_port_open_again() -> None:
         kept.close()
 
 
+async def test_while_it_refuses_connections_nobody_else_is_given_the_port() -> None:
+    # Another gateway would be taken for this one by whoever waits for it to come back.
+    gateway = ScriptedGateway()
+
+    async with serve(gateway) as server:
+        command(server, gateway, RefuseConnections(mode="refuse"))
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", server.port))
+        command(server, gateway, RefuseConnections(mode="accept"))
+        await trio.testing.wait_all_tasks_blocked()
+        (await in_thread(raw_upgrade, server.port)).close()
+
+
 async def test_accept_then_close_ends_a_connection_before_a_word() -> None:
     gateway = ScriptedGateway()
 
