@@ -44,11 +44,12 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """An event loop that stands still for so long is told (HZ-I1)."""
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
+        names, defaults = self.__struct_fields__, self.__struct_defaults__
+        for name, default in zip(names, defaults, strict=True):
             value = getattr(self, name)
-            if value is None or isinstance(value, bool):
+            if isinstance(default, bool) or (value is None and default is None):
                 continue
-            if not value > 0:
+            if value is None or not value > 0:
                 raise ConfigurationError(f"{name} must be above 0, not {value}")
 
 

@@ -11,7 +11,7 @@ NAMES = [name for name in SessionOptions.__struct_fields__ if name not in SWITCH
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), False, None])
 def test_every_figure_is_above_zero(name: str, value: float) -> None:
     changed: dict[str, Any] = {name: value}
     with pytest.raises(ConfigurationError, match=name):
