@@ -247,9 +247,11 @@ class Database:
         version = self._number("user_version")
         if version > SCHEMA_VERSION:
             raise UnfitError(f"is of a newer version ({version})")
+        if 0 < version < SCHEMA_VERSION:
+            raise UnfitError(f"is of an older version ({version})")
         found = self.connection.execute("SELECT sql FROM sqlite_master").fetchall()
         tables = sorted(str(text) for (text,) in found)
-        if version < SCHEMA_VERSION or tables != sorted(TABLES):
+        if not version or tables != sorted(TABLES):
             raise UnfitError("is damaged (tables)")
         self.meta = self._read_meta()
         judge(self.meta)

@@ -33,7 +33,7 @@ __all__ = [
 APPLICATION_ID = 0x4C534E01
 """In the file's header: a state file of ours, and not just any database."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _META = """
 CREATE TABLE meta (
