@@ -32,6 +32,7 @@ __all__ = [
     "LoggedIn",
     "Proof",
     "Queued",
+    "Rows",
     "Source",
     "StateSnapshot",
     "StatusChanged",
