@@ -127,10 +127,11 @@ class CursorWatch(Watch):
         return units.union(snapshot.rows)
 
     def check_alone(self) -> None:
-        """INV-S10: while nobody feeds a client, nothing is called synced."""
+        """INV-S10: while nobody feeds a client, nothing is called synced, or live."""
         for (channel, entity), (state, _) in self.claims.items():
-            if state is ScopeState.SYNCED:
-                self.blame("S10", f"calls {channel} {entity or ''} synced without a connection")
+            if state in (ScopeState.SYNCED, ScopeState.LIVE_ONLY):
+                words = f"calls {channel} {entity or ''} {state.value} without a connection"
+                self.blame("S10", words)
 
     def check_entry(self, scope: Scope, entry_id: str, number: int) -> None:
         """INV-S6: an entry that a base says to have is not laid on top of it."""
