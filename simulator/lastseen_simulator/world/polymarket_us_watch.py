@@ -12,14 +12,13 @@ from lastseen.shapes import as_list, as_object
 from lastseen.states import ScopeState
 from lastseen.status import Counters
 from lastseen.stream_messages import StreamEntry
-from lastseen_simulator.delivery import UNKNOWABLE
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.ordering import OrderWatch
 from lastseen_simulator.world.polymarket_us_marks import PolymarketUSMarks
 from lastseen_simulator.world.secrecy import SecrecyWatch
 from lastseen_simulator.world.stuck import StuckWatch
-from lastseen_simulator.world.tally import Tally
+from lastseen_simulator.world.tally import Tally, withheld_unseen
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["EVENTS", "Kept", "PolymarketUSWatch"]
@@ -395,11 +394,7 @@ class PolymarketUSWatch(Watch):
         if self.channel not in EVENTS:
             return
         judged, since = self.strict and not self.gaps, self.fed_since
-        withheld = {
-            each["entryId"]
-            for each in self.truth.records
-            if each["kind"] == "withheld" and each["why"] in UNKNOWABLE
-        }
+        withheld = withheld_unseen(self.truth.records)
         for record in self.truth.records:
             if record["kind"] != "entry" or record["channel"] != self.channel:
                 continue

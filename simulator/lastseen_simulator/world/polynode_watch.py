@@ -12,13 +12,12 @@ from lastseen.events import Entry, Event, Gap, HistoryApplied, ItemCause, ItemCh
 from lastseen.lifecycle import ItemState
 from lastseen.shapes import as_list, as_object
 from lastseen.status import Counters
-from lastseen_simulator.delivery import UNKNOWABLE
 from lastseen_simulator.gateways import Truth
 from lastseen_simulator.polynode.events import identity_of, item_key
 from lastseen_simulator.world.effort import EffortWatch
 from lastseen_simulator.world.polynode_marks import PolyNodeMarks
 from lastseen_simulator.world.secrecy import SecrecyWatch
-from lastseen_simulator.world.tally import Tally
+from lastseen_simulator.world.tally import Tally, withheld_unseen
 from lastseen_simulator.world.watching import SocketWatch, Watch
 
 __all__ = ["PolyNodeWatch", "read_message"]
@@ -310,11 +309,7 @@ class PolyNodeWatch(Watch):
         """Every event of the wanted types, and whether the client may do without it."""
         judged = self.strict and self.steady and self.prompt
         since = self.counted_since
-        withheld = {
-            each["entryId"]
-            for each in self.truth.records
-            if each["kind"] == "withheld" and each["why"] in UNKNOWABLE
-        }
+        withheld = withheld_unseen(self.truth.records)
         for record in self.truth.records:
             if record["kind"] != "entry" or record["channel"] not in self.types:
                 continue

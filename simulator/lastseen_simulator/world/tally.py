@@ -9,7 +9,10 @@ from typing import Final, final
 
 import attrs
 
-__all__ = ["VERDICTS", "Tally"]
+from lastseen_simulator.delivery import UNKNOWABLE
+from lastseen_simulator.truth import Record
+
+__all__ = ["VERDICTS", "Tally", "withheld_unseen"]
 
 VERDICTS: Final[tuple[str, ...]] = ("applied", "duplicate", "skipped", "lost", "phantom")
 
@@ -75,3 +78,12 @@ class Tally:
                 # The peer sent it, and never published it.
                 made["skipped"] += came
         return made
+
+
+def withheld_unseen(records: Iterable[Record]) -> set[str | None]:
+    """The ids of what somebody was not sent and cannot know of."""
+    return {
+        each["entryId"]
+        for each in records
+        if each["kind"] == "withheld" and each["why"] in UNKNOWABLE
+    }

@@ -77,8 +77,12 @@ PLANTED = {
 }
 
 
-def found(dialect: str) -> str | None:
-    outcomes = (play(draw(dialect, seed)) for seed in SEEDS)
+QUIETER = {"given up unasked, where pings are all that comes": 1}
+"""The first seed, where one before it is so quiet that another watch is the first to see it."""
+
+
+def found(dialect: str, mechanisms: Mechanisms | None = None, *, first: int = 0) -> str | None:
+    outcomes = (play(draw(dialect, seed), mechanisms=mechanisms) for seed in SEEDS[first:])
     return next((each.violation.invariant for each in outcomes if each.violation), None)
 
 
@@ -86,8 +90,7 @@ def found(dialect: str) -> str | None:
 def test_each_watch_finds_the_bug_that_is_planted_for_it(name: str) -> None:
     dialect, invariant, broken = PLANTED[name]
 
-    outcomes = (play(draw(dialect, seed), mechanisms=broken) for seed in SEEDS)
-    assert invariant in (each.violation.invariant for each in outcomes if each.violation)
+    assert found(dialect, broken, first=QUIETER.get(name, 0)) == invariant
 
 
 @pytest.mark.parametrize(
