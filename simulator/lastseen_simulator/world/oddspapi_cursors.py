@@ -46,6 +46,8 @@ class CursorWatch(Watch):
     position: Position = attrs.field(factory=Position)
     dated: dict[Scope, int] = attrs.field(factory=dict[Scope, int])
     """Scope → up to which publication its base says to go."""
+    asked: set[Scope] = attrs.field(factory=set[Scope])
+    """Scopes that were synced when the application asked for everything anew, and still wait."""
     last: dict[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
     """Channel → epoch and id of the entry that was applied last."""
 
@@ -133,6 +135,16 @@ class CursorWatch(Watch):
                 words = f"calls {channel} {entity or ''} {state.value} without a connection"
                 self.blame("S10", words)
 
+    def ask_anew(self) -> None:
+        """The application wants new bases for all that is synced."""
+        self.asked = {
+            scope for scope in self.claims if scope[0] in PATHS and self._calls_synced(scope)
+        }
+
+    def _calls_synced(self, scope: Scope) -> bool:
+        claim = self.claims.get(scope)
+        return claim is not None and claim[0] is ScopeState.SYNCED
+
     def check_entry(self, scope: Scope, entry_id: str, number: int) -> None:
         """INV-S6: an entry that a base says to have is not laid on top of it."""
         if number <= self.dated.get(scope, 0):
@@ -148,7 +160,7 @@ class CursorWatch(Watch):
                 return
 
     def behind(self, position: Position, durable: Position) -> str | None:
-        """What of a position lags for ever behind what was applied (R2, R6)."""
+        """What of a position lags for ever behind what was applied (R2, R6), or was asked for."""
         for channel, (epoch, entry_id) in self.last.items():
             cursor = position.cursor(channel)
             if epoch != position.epoch or cursor is None:
@@ -158,6 +170,9 @@ class CursorWatch(Watch):
             )
             if number is not None and applied is not None and number < applied:
                 return f"the cursor of {channel} stays at {cursor}, and {entry_id} was applied"
+        for scope in sorted(self.asked, key=str):
+            if self._calls_synced(scope):
+                return f"{scope[0]} {scope[1] or ''} was asked for anew, and has no new base"
         return None if durable == position else "what was applied does not become durable"
 
     def check_caps(self, counters: Mapping[str, Counters]) -> None:

@@ -45,11 +45,7 @@ _TRUSTED: Final = (ScopeState.SYNCED, ScopeState.RESUMING)
 @final
 @attrs.define(eq=False, kw_only=True)
 class OddsPapiWatch(CursorWatch):
-    """Follows what the client has, in numbers of publications, unit by unit.
-
-    `bases` says up to which publication the last snapshot of a scope goes, `units` which
-    publication set a unit since.
-    """
+    """Follows one client through its lives: what it is given, asks for, is told and claims."""
 
     sockets: SocketWatch
     effort: EffortWatch
@@ -130,6 +126,7 @@ class OddsPapiWatch(CursorWatch):
         self.covered.clear()
         self.dated.clear()
         self.last.clear()
+        self.asked.clear()
         self._sent.clear()
         self._accepted.clear()
         self._doubtful.clear()
@@ -350,6 +347,7 @@ class OddsPapiWatch(CursorWatch):
 
     def doubted(self) -> None:
         """The application wants everything anew."""
+        self.ask_anew()
         self.effort.odd(None)
         self.causes.doubted(None)
 
@@ -412,6 +410,7 @@ class OddsPapiWatch(CursorWatch):
             else:
                 self.excused.discard((channel, None))
             self.without_base.discard(channel)
+            self.asked.discard((channel, None))
             return
         begun = self._answers.get((PATHS.get(channel, ""), entity))
         if begun is None or begun.seen is None:
@@ -420,6 +419,7 @@ class OddsPapiWatch(CursorWatch):
             self._check_fence(snapshot, begun)
         scope = (channel, entity)
         self._forget(scope)
+        self.asked.discard(scope)
         self.bases[scope] = max(begun.seen, 0)
         if self.prompt and channel in begun.dated and not snapshot.verification:
             self.dated[scope] = begun.seen

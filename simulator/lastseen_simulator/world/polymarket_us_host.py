@@ -87,6 +87,7 @@ class PolymarketUSHost(Host[StreamSession, PolymarketUSWatch]):
     def resync(self) -> None:
         """The application wants a fresh snapshot."""
         self.watch.moving = True
+        self.watch.ask_anew()
         self.watch.effort.odd(None)
         self.step(lambda now: self.session.handle_resync(now=now))
         self.watch.moving = False

@@ -76,6 +76,8 @@ class PolymarketUSWatch(Watch):
     gaps: int = 0
     moving: bool = False
     """The application asks for a new stream just now."""
+    owed: bool = False
+    """It did so while all was in order, and still waits for a base."""
     inclusive: bool = False
     """A resume brings the entry of its token once more, and nobody can know that it was told."""
     _bodies: dict[int, bytes] = attrs.field(factory=dict[int, bytes])
@@ -131,7 +133,7 @@ class PolymarketUSWatch(Watch):
         self._heard_in_life.clear()
         self._fresh.clear()
         self._owner, self.claim, self._position = None, ScopeState.COLD, position
-        self.fed_since = None
+        self.fed_since, self.owed = None, False
         self._check_token(position, "what was durable")
         # What came in earlier lives comes again, or is replaced.
         self._since = len(self._arrivals)
@@ -316,6 +318,7 @@ class PolymarketUSWatch(Watch):
 
     def _base(self, snapshot: StateSnapshot) -> None:
         """From here on units are as far along as this says."""
+        self.owed = False
         self._progress = {unit: _progress(value) for unit, value in snapshot.rows.items()}
         for entry in snapshot.overlay:
             if isinstance(entry, StreamEntry):
@@ -356,6 +359,10 @@ class PolymarketUSWatch(Watch):
             self._told.add(entry.id)
             self._order.append(entry.id)
 
+    def ask_anew(self) -> None:
+        """The application wants a fresh snapshot."""
+        self.owed = self.channel in _WITH_SNAPSHOT and self.claim in _GOOD
+
     def _claim(self, change: StatusChanged) -> None:
         self.claim = change.state
         if change.state is not ScopeState.SYNCED or not self.prompt or self._owner is None:
@@ -385,7 +392,9 @@ class PolymarketUSWatch(Watch):
         self._fresh.clear()
 
     def missing(self) -> str | None:
-        """An execution that never came, although no gap was told."""
+        """A base that was asked for, or an execution, that never came, with no gap told."""
+        if self.owed and self.claim in _GOOD:
+            return f"{self.channel} was asked for anew, and has no new base"
         missing = self.tally.lost(self.published())
         return None if missing is None else f"{missing} never came, and no gap tells of it"
 

@@ -12,6 +12,7 @@ from lastseen.dialects.oddspapi import OddsPapi
 from lastseen.dialects.polynode import PolyNode
 from lastseen.liveness import Liveness, Pulse
 from lastseen.mechanisms import Mechanisms
+from lastseen.session import Session
 from lastseen.stream_session import StreamSession
 from lastseen_simulator.world.calm import things_in
 from lastseen_simulator.world.picture import draw_story
@@ -156,3 +157,18 @@ class Kept(msgspec.Struct):
 
 def test_what_a_session_keeps_is_counted_in_structs_too() -> None:
     assert things_in([Kept([1, 2, 3])]) == 1 + 1 + 3
+
+
+@pytest.mark.parametrize(
+    ("session", "dialect", "seed"),
+    [(Session, "oddspapi", 23), (StreamSession, "polymarket-us", 153)],
+)
+def test_whoever_asks_for_everything_anew_is_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, session: type[Session | StreamSession], dialect: str, seed: int
+) -> None:
+    monkeypatch.setattr(session, "handle_resync", lambda *_, **__: None)
+
+    violation = play(draw(dialect, seed)).violation
+    assert violation is not None
+    assert violation.invariant == "L1"
+    assert "was asked for anew" in violation.words
