@@ -133,9 +133,9 @@ INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
             "no item is pending for ever", _N, "only PolyNode has items", "explorer, as L1"
         ),
         "L3": Invariant(
-            "a fault that stays costs its own channels only",
-            (),
-            "as L1 of the others, beside a dead endpoint",
+            "a fault that stays costs its own channels only, and they say so",
+            _O,
+            "the others as L1, beside a dead endpoint",
             "`protocol/test_fetch_order.py`",
         ),
         "L4": Invariant(

@@ -1,6 +1,6 @@
 """Where a client of OddsPapi says it is, against what it has: cursors, durability, counters."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -46,6 +46,8 @@ class CursorWatch(Watch):
     position: Position = attrs.field(factory=Position)
     dated: dict[Scope, int] = attrs.field(factory=dict[Scope, int])
     """Scope → up to which publication its base says to go."""
+    syncing: set[Scope] = attrs.field(factory=set[Scope])
+    """Scopes that are said to be on their way to a base."""
     asked: set[Scope] = attrs.field(factory=set[Scope])
     """Scopes that were synced when the application asked for everything anew, and still wait."""
     last: dict[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
@@ -128,8 +130,18 @@ class CursorWatch(Watch):
         units = {unit for n in numbers if n for unit in self.ledger.publications[n - 1].units}
         return units.union(snapshot.rows)
 
-    def check_alone(self) -> None:
-        """INV-S10: while nobody feeds a client, nothing is called synced, or live."""
+    def check_claims(self, owner: int | None, fetched: Collection[str | None]) -> None:
+        """INV-S10, L3: what is synced is fed, and for what is syncing a fetch is under way.
+
+        `fetched` names the fixtures and futures of the fetches; None stands for all others.
+        """
+        for channel, entity in self.syncing:
+            if entity not in fetched and (channel, entity) in self.claims:
+                self.blame("L3", f"calls {channel} {entity or ''} syncing, and fetches nothing")
+        if owner is None:
+            self._check_alone()
+
+    def _check_alone(self) -> None:
         for (channel, entity), (state, _) in self.claims.items():
             if state in (ScopeState.SYNCED, ScopeState.LIVE_ONLY):
                 words = f"calls {channel} {entity or ''} {state.value} without a connection"

@@ -39,6 +39,7 @@ from lastseen_simulator.world.watching import SocketWatch
 
 __all__ = ["OddsPapiWatch"]
 
+_SYNCING: Final = ScopeState.SYNCING
 _TRUSTED: Final = (ScopeState.SYNCED, ScopeState.RESUMING)
 
 
@@ -450,6 +451,7 @@ class OddsPapiWatch(CursorWatch):
     def _claim(self, change: StatusChanged) -> None:
         scope = (change.channel, change.entity)
         self.claims[scope] = (change.state, change.proof)
+        self.syncing = {each for each, (state, _) in self.claims.items() if state is _SYNCING}
         self._rebased.discard(scope)
         if change.state is ScopeState.SYNCED:
             if self.prompt and change.channel in self.without_base and change.entity is None:
@@ -470,8 +472,8 @@ class OddsPapiWatch(CursorWatch):
             self.position = position
             if idle:
                 self.check_position(position, "the position")
-        if idle and self.prompt and self.owner is None:
-            self.check_alone()
+        if idle and self.prompt:
+            self.check_claims(self.owner, {each.entity for each in self._fetches.values()})
         if idle and self._doubtful:
             doubtful, self._doubtful = self._doubtful, set()
             for unit in doubtful:

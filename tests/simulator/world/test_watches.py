@@ -8,11 +8,14 @@ import msgspec
 import pytest
 
 from lastseen.backoff import ConnectGate
+from lastseen.delivery import Delivery
 from lastseen.dialects.oddspapi import OddsPapi
 from lastseen.dialects.polynode import PolyNode
 from lastseen.liveness import Liveness, Pulse
 from lastseen.mechanisms import Mechanisms
+from lastseen.scopes import Scope
 from lastseen.session import Session
+from lastseen.states import ScopeInput
 from lastseen.stream_session import StreamSession
 from lastseen_simulator.world.calm import things_in
 from lastseen_simulator.world.picture import draw_story
@@ -172,3 +175,16 @@ def test_whoever_asks_for_everything_anew_is_to_get_it(
     assert violation is not None
     assert violation.invariant == "L1"
     assert "was asked for anew" in violation.words
+
+
+def test_a_base_that_could_not_be_fetched_is_said_to_be_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apply = Scope.apply
+
+    def keep_waiting(scope: Scope, what: ScopeInput, delivery: Delivery) -> bool:
+        return what is not ScopeInput.FETCH_FAILED and apply(scope, what, delivery)
+
+    monkeypatch.setattr(Scope, "apply", keep_waiting)
+
+    assert found("oddspapi") == "L3"
