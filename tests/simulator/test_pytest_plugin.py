@@ -605,6 +605,9 @@ def test_an_interrupt_ends_the_run_and_the_gateway(pytester: pytest.Pytester) ->
         import os
         import signal
 
+        # Whoever started all this in the background may have had it ignore interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
         def test_it(lastseen_gateway):
             def interrupt(record):
                 os.kill(os.getpid(), signal.SIGINT)
