@@ -16,7 +16,9 @@ from lastseen_simulator.gateway.core import DEMO_KEY, GatewayOptions
 from lastseen_simulator.server import GatewayServer, open_gateway
 from lastseen_trio import Feed, open_feed
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
+"""More than two of the minutes by which requests are rationed: on a slow machine one may be used up
+(OP-A28)."""
 FAST = SessionOptions(backoff_base_s=0.05, stable_after_s=0.1, verify_after_s=0.2)
 
 
