@@ -78,8 +78,7 @@ class TcpDoor:
             if self._listener.socket.fileno() >= 0:
                 return
             kept, self._kept = self._kept, None
-            if kept is not None:
-                kept.listen(socket.SOMAXCONN)
+            if kept is not None and _listens(kept):
                 self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(kept))
                 return
             self._listener = await _listen_again(self._host, self.port)
@@ -122,6 +121,16 @@ def _keep(family: int, address: Any) -> socket.socket | None:
         kept.close()
         return None
     return kept
+
+
+def _listens(kept: socket.socket) -> bool:
+    """Opens the port again; closes the socket if somebody else listens there by now."""
+    try:
+        kept.listen(socket.SOMAXCONN)
+    except OSError:
+        kept.close()
+        return False
+    return True
 
 
 async def _listen(host: str, port: int) -> trio.SocketListener:

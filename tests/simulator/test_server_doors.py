@@ -4,6 +4,7 @@
 
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any, cast
@@ -589,6 +590,25 @@ async def test_while_it_refuses_connections_nobody_else_is_given_the_port() -> N
         command(server, gateway, RefuseConnections(mode="accept"))
         await trio.testing.wait_all_tasks_blocked()
         (await in_thread(raw_upgrade, server.port)).close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can take a bound port")
+async def test_a_port_that_was_taken_all_the_same_is_opened_once_it_is_free() -> None:
+    gateway = ScriptedGateway()
+
+    async with serve(gateway) as server:
+        command(server, gateway, RefuseConnections(mode="refuse"))
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("127.0.0.1", server.port))
+            other.listen()
+            command(server, gateway, RefuseConnections(mode="accept"))
+            await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(20):
+            while True:
+                with suppress(ConnectionRefusedError):
+                    (await in_thread(raw_upgrade, server.port)).close()
+                    break
 
 
 async def test_accept_then_close_ends_a_connection_before_a_word() -> None:
