@@ -48,7 +48,7 @@ class CursorWatch(Watch):
     """Scope → up to which publication its base says to go."""
     syncing: set[Scope] = attrs.field(factory=set[Scope])
     """Scopes that are said to be on their way to a base."""
-    asked: set[Scope] = attrs.field(factory=set[Scope])
+    owed: set[Scope] = attrs.field(factory=set[Scope])
     """Scopes that were synced when the application asked for everything anew, and still wait."""
     last: dict[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
     """Channel → epoch and id of the entry that was applied last."""
@@ -149,7 +149,7 @@ class CursorWatch(Watch):
 
     def ask_anew(self) -> None:
         """The application wants new bases for all that is synced."""
-        self.asked = {
+        self.owed = {
             scope for scope in self.claims if scope[0] in PATHS and self._calls_synced(scope)
         }
 
@@ -182,7 +182,7 @@ class CursorWatch(Watch):
             )
             if number is not None and applied is not None and number < applied:
                 return f"the cursor of {channel} stays at {cursor}, and {entry_id} was applied"
-        for scope in sorted(self.asked, key=str):
+        for scope in sorted(self.owed, key=str):
             if self._calls_synced(scope):
                 return f"{scope[0]} {scope[1] or ''} was asked for anew, and has no new base"
         return None if durable == position else "what was applied does not become durable"

@@ -127,7 +127,7 @@ class OddsPapiWatch(CursorWatch):
         self.covered.clear()
         self.dated.clear()
         self.last.clear()
-        self.asked.clear()
+        self.owed.clear()
         self._sent.clear()
         self._accepted.clear()
         self._doubtful.clear()
@@ -411,7 +411,7 @@ class OddsPapiWatch(CursorWatch):
             else:
                 self.excused.discard((channel, None))
             self.without_base.discard(channel)
-            self.asked.discard((channel, None))
+            self.owed.discard((channel, None))
             return
         begun = self._answers.get((PATHS.get(channel, ""), entity))
         if begun is None or begun.seen is None:
@@ -420,7 +420,7 @@ class OddsPapiWatch(CursorWatch):
             self._check_fence(snapshot, begun)
         scope = (channel, entity)
         self._forget(scope)
-        self.asked.discard(scope)
+        self.owed.discard(scope)
         self.bases[scope] = max(begun.seen, 0)
         if self.prompt and channel in begun.dated and not snapshot.verification:
             self.dated[scope] = begun.seen
